@@ -1,0 +1,1 @@
+"""What a model knows, costs, and how far it has moved from another: perplexity, tasks, divergence, cost, statistics."""
