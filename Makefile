@@ -1,0 +1,66 @@
+# The two commands of a newcomer: `make study` and `make test`. Everything runs in .venv, which the first one makes.
+PYTHON ?= $(shell command -v python3.11 || command -v python3)
+VENV := .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready
+export LLMINI_ROOT := $(CURDIR)
+export PYTHONWARNINGS := ignore
+export TOKENIZERS_PARALLELISM := false
+
+.PHONY: help setup study study-all publish report lab test test-all lint bench pocket-models pocket-tasks clean
+
+help:            ## this list
+	@grep -E '^[a-z-]+:.*##' Makefile | sed 's/:.*##/\t/' | expand -t 18
+
+setup: $(READY)  ## the environment
+
+$(READY): requirements.lock pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "setup: Python 3.11 or later is needed" >&2; exit 2; }
+	@$(PYTHON) -c 'import ensurepip' 2>/dev/null || { echo "setup: venv is missing: apt install python3-venv" >&2; exit 2; }
+	@echo "setting up $(VENV) (some minutes, once)"
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --upgrade pip
+	$(BIN)/python -m pip install --quiet "$$(grep '^torch==' requirements.lock)"
+	$(BIN)/python -m pip install --quiet -r requirements.lock
+	$(BIN)/python -m pip install --quiet --no-deps -e .
+	touch $(READY)
+
+study: setup     ## measure the core of the pocket grid and write its report to runs/pocket (20 minutes on two cores)
+	@$(BIN)/python workflow/study.py
+
+study-all: setup ## every pocket run
+	@$(BIN)/python workflow/study.py --all
+
+publish: setup   ## promote the last study to data/results, figures and the committed notebooks
+	@$(BIN)/python workflow/publish.py
+
+report: setup    ## rebuild the report from the committed results
+	@mkdir -p runs/report
+	@$(BIN)/python -m papermill notebooks/analysis.ipynb runs/report/analysis.ipynb -p figures runs/report/figures --kernel python3
+	@$(BIN)/python -m nbconvert --to html --log-level ERROR runs/report/analysis.ipynb
+	@echo runs/report/analysis.html
+
+lab: setup       ## open JupyterLab
+	$(BIN)/jupyter lab
+
+lint: setup
+	$(BIN)/ruff check .
+
+test: lint       ## lint and the fast tests (under 25 minutes, installation included)
+	$(BIN)/python -m pytest
+
+test-all: lint   ## the slow suites too
+	$(BIN)/python -m pytest -m "slow or not slow"
+
+bench: setup     ## ratios against peers, written to benchmarks/RESULTS.md
+	$(BIN)/python benchmarks/compress.py
+	$(BIN)/python benchmarks/evaluate.py
+
+pocket-models: setup  ## train the pocket models again from nothing
+	$(BIN)/python -m llmini.pocket.pretrain
+
+pocket-tasks: setup   ## write the pocket benchmarks again
+	$(BIN)/python -m llmini.pocket.tasks
+
+clean:           ## remove what was measured on this machine
+	rm -rf runs .snakemake

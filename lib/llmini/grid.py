@@ -1,0 +1,166 @@
+"""The grid of runs: which notebook measures which model with which method, and which runs are still to do."""
+
+from __future__ import annotations
+
+import hashlib
+import itertools
+import json
+from collections.abc import Iterable
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+from llmini.records import Record
+from llmini.settings import UserError, data, root, runs
+
+QUANT_METHODS = ("int8", "w8a8", "w8a16", "fp8", "int4", "int4_fp4", "w4a16", "w4a16_awq", "w4a16_rtn")
+PRUNE_METHODS = ("sparsegpt", "wanda", "magnitude")
+# What a run's numbers depend on, besides its notebook, its weights and the locked packages.
+SOURCES = ("lib/llmini/models.py", "lib/llmini/texts.py", "lib/llmini/compress", "lib/llmini/measure",
+           "lib/llmini/pocket", "data/pocket/tasks", "data/pocket/world", "requirements.lock")  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Run:
+    """One model under one method with its options; ``params`` is a sorted tuple of pairs."""
+
+    tier: str
+    family: str
+    model: str
+    method: str
+    params: tuple[tuple[str, Any], ...] = ()
+
+    @property
+    def options(self) -> dict[str, Any]:
+        return dict(self.params)
+
+    @property
+    def variant(self) -> str:
+        """``w4a16``, ``w4a16-ar-s1``, ``sparsegpt-50``, ``wanda-2of4``, ``dense-outliers``: defaults are silent."""
+        options, words = self.options, [self.method]
+        if options.get("mask_structure", "0:0") != "0:0":
+            words.append(options["mask_structure"].replace(":", "of"))
+        elif "sparsity" in options:
+            words.append(f"{100 * options['sparsity']:g}")
+        language, seed = options.get("calibration_language", "en"), options.get("seed", 0)
+        words += [language] if language != "en" or seed else []
+        words += [f"s{seed}"] if seed else []
+        words += ["outliers"] if options.get("outliers") else []
+        return "-".join(words)
+
+    @property
+    def run_id(self) -> str:
+        return f"{self.tier}-{self.family}-{self.model}-{self.variant}"
+
+    @property
+    def folder(self) -> Path:
+        return runs(self.tier, self.run_id)
+
+    def record(self) -> Record:
+        """An empty record of this run."""
+        return Record(self.tier, self.family, self.model, self.variant, self.method, self.options)
+
+    def fresh(self, fingerprint: str) -> bool:
+        """Whether a finished record of this run exists that was made from the same code, data and options."""
+        try:
+            body = json.loads((self.folder / "record.json").read_text(encoding="utf8"))
+        except (OSError, ValueError):
+            return False
+        return body.get("provenance", {}).get("fingerprint") == fingerprint
+
+
+def listed(value: Any) -> list[Any]:
+    """A parameter as a list: ``"w8a8,w4a16"``, ``0.5`` and ``[0.5, 0.6]`` are all welcome."""
+    if isinstance(value, str):
+        value = [word.strip() for word in value.split(",") if word.strip()]
+    return list(value) if isinstance(value, (list, tuple)) else [value]
+
+
+def plan(tier: str, family: str, model: str, method: Any, *, sparsity: Any = 0.5, mask_structure: Any = "0:0",
+         calibration_language: Any = "en", seed: Any = 0, outliers: bool = False) -> list[Run]:  # fmt: skip
+    """The runs of one notebook start: the product of every option given as a list; the dense baseline comes first.
+
+    ``method`` may be ``all``. Raises UserError for a method that the family does not have.
+    """
+    known = {"quant": QUANT_METHODS, "prune": PRUNE_METHODS}[family]
+    methods = list(known) if method == "all" else listed(method)
+    strangers = [name for name in methods if name not in (*known, "dense")]
+    if strangers:
+        raise UserError(f"unknown {family} method {strangers[0]!r}: choose among {', '.join(known)}")
+    base = {"outliers": True} if outliers else {}
+    axes = {"calibration_language": listed(calibration_language), "seed": [int(s) for s in listed(seed)]}
+    if family == "prune":
+        axes |= {"mask_structure": listed(mask_structure), "sparsity": [float(s) for s in listed(sparsity)]}
+    found = [Run(tier, family, model, "dense", tuple(base.items()))]
+    for name in (m for m in methods if m != "dense"):
+        for values in itertools.product(*axes.values()):
+            options = {**base, **dict(zip(axes, values, strict=True))}
+            found.append(Run(tier, family, model, name, tuple(sorted(options.items()))))
+    return found
+
+
+@dataclass(frozen=True)
+class Job:
+    """One notebook start: its parameters and the runs it leaves behind."""
+
+    name: str
+    notebook: str
+    family: str
+    parameters: dict[str, Any]
+    core: bool
+    publish: bool
+
+    @property
+    def runs(self) -> list[Run]:
+        return plan(family=self.family, **self.parameters)
+
+    def pending(self) -> list[Run]:
+        """The runs of this job without a fresh record."""
+        return pending(self.runs, self.notebook)
+
+
+def jobs(tier: str, core: bool = False) -> list[Job]:
+    """The jobs of a tier from ``workflow/grid.yaml``; with ``core`` only those that ``make study`` runs."""
+    import yaml
+
+    grid = yaml.safe_load((root() / "workflow" / "grid.yaml").read_text(encoding="utf8"))
+    if tier not in grid:
+        raise UserError(f"workflow/grid.yaml has no tier {tier!r}")
+    found = []
+    for family, entries in grid[tier].items():
+        for entry in entries:
+            options = {k: v for k, v in entry.items() if k not in ("name", "notebook", "models", "core", "publish")}
+            for model in entry["models"]:
+                found.append(Job(
+                    f"{family}-{entry['name']}-{model}", entry["notebook"], family,
+                    {"tier": tier, "model": model, **options}, entry.get("core", False), entry.get("publish") == model,
+                ))  # fmt: skip
+    return [job for job in found if job.core or not core]
+
+
+def pending(todo: Iterable[Run], notebook: str) -> list[Run]:
+    """Those of ``todo`` that no fresh record covers yet: finished work is never done twice."""
+    return [run for run in todo if not run.fresh(fingerprint(notebook, run.tier, run.model))]
+
+
+@lru_cache
+def fingerprint(notebook: str, tier: str, model: str) -> str:
+    """Hash of what a run's numbers come from: library modules, tasks, locked packages, code cells, pocket weights."""
+    digest = hashlib.sha256()
+    for source in SOURCES:
+        path = root() / source
+        for file in sorted(path.rglob("*")) if path.is_dir() else [path]:
+            if file.is_file() and file.suffix in {".py", ".yaml", ".jsonl", ".json", ".csv", ".lock"}:
+                digest.update(f"{file.relative_to(root())}\0".encode() + file.read_bytes())
+    digest.update(code_cells(root() / "notebooks" / notebook).encode())
+    for file in sorted(data("pocket", "models", model).glob("*.safetensors")) if tier == "pocket" else []:
+        digest.update(file.read_bytes())
+    return digest.hexdigest()
+
+
+def code_cells(notebook: Path) -> str:
+    """The code of a notebook, without outputs, prose and default parameters (each run holds its own options)."""
+    cells = json.loads(notebook.read_text(encoding="utf8"))["cells"]
+    code = [c for c in cells if c["cell_type"] == "code" and "parameters" not in c["metadata"].get("tags", [])]
+    return "\n\n".join("".join(cell["source"]) for cell in code)

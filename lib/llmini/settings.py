@@ -1,0 +1,77 @@
+"""Where things are, which device runs them, and how faults reach the user."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import torch
+
+TIERS = ("pocket", "small", "full", "rehearsal")
+
+
+class UserError(Exception):
+    """A fault the user can mend: its text is one clear line that says what to do next."""
+
+
+def root() -> Path:
+    """The checkout's folder: ``$LLMINI_ROOT``, else the folder two above the package."""
+    if "LLMINI_ROOT" in os.environ:
+        return Path(os.environ["LLMINI_ROOT"]).resolve()
+    return Path(__file__).resolve().parents[2]
+
+
+def data(*parts: str) -> Path:
+    """``data/PARTS`` in the checkout."""
+    return root().joinpath("data", *parts)
+
+
+def runs(tier: str, *parts: str) -> Path:
+    """``runs/TIER/PARTS``: git-ignored results of this machine."""
+    return root().joinpath("runs", check_tier(tier), *parts)
+
+
+def check_tier(tier: str) -> str:
+    """Return ``tier``, or raise UserError when it is none of :data:`TIERS`."""
+    if tier not in TIERS:
+        raise UserError(f"unknown tier {tier!r}: choose one of {', '.join(TIERS)}")
+    return tier
+
+
+def device() -> torch.device:
+    """The first CUDA device, else the CPU; ``$LLMINI_DEVICE`` overrides."""
+    import torch
+
+    return torch.device(os.environ.get("LLMINI_DEVICE") or ("cuda" if torch.cuda.is_available() else "cpu"))
+
+
+def default_dtype(device: torch.device | str, tier: str = "full") -> torch.dtype:
+    """bf16 on an A100 or later, fp16 on older GPUs (T4); on a CPU fp32 for the pocket tier and bf16 for the others."""
+    import torch
+
+    device = torch.device(device)
+    if device.type == "cuda":
+        return torch.bfloat16 if torch.cuda.get_device_capability(device)[0] >= 8 else torch.float16
+    return torch.float32 if tier == "pocket" else torch.bfloat16
+
+
+def seed_everything(seed: int) -> None:
+    """Seed Python, NumPy and torch."""
+    import random
+
+    import numpy
+    import torch
+
+    random.seed(seed)
+    numpy.random.seed(seed % 2**32)
+    torch.manual_seed(seed)
+
+
+def progress(items: Iterable, **options: Any) -> Iterable:
+    """A tqdm bar, silent where ``TQDM_DISABLE=1`` (batch runs keep bars out of committed outputs)."""
+    from tqdm.auto import tqdm
+
+    return tqdm(items, **{"disable": bool(int(os.environ.get("TQDM_DISABLE") or 0)), **options})

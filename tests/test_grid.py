@@ -1,0 +1,73 @@
+"""The grid: every run once, readable ids, and finished work recognised by content."""
+
+import json
+
+import pytest
+
+from llmini import grid
+from llmini.settings import UserError
+
+
+def test_pocket_grid_is_what_the_report_needs():
+    runs = {run.run_id for job in grid.jobs("pocket") for run in job.runs}
+    for model in ("allam_7b", "qwen3_8b", "llama3_1_8b", "gemma3_12b"):
+        assert {f"pocket-quant-{model}-{m}" for m in ("dense", *grid.QUANT_METHODS)} <= runs
+        assert {f"pocket-prune-{model}-{m}-50" for m in grid.PRUNE_METHODS} <= runs
+    assert {f"pocket-prune-allam_7b-{m}-{s}0" for m in grid.PRUNE_METHODS for s in range(1, 10)} <= runs
+    assert {f"pocket-prune-allam_7b-{m}-2of4" for m in grid.PRUNE_METHODS} <= runs
+    for base in ("quant-allam_7b-w4a16", "prune-allam_7b-sparsegpt-50"):
+        seeds = {"en": ["", "-en-s1", "-en-s2"], "ar": ["-ar", "-ar-s1", "-ar-s2"], "mixed": ["-mixed", "-mixed-s1", "-mixed-s2"]}
+        assert {f"pocket-{base}{tail}" for tails in seeds.values() for tail in tails} <= runs
+
+
+def test_same_id_means_same_options():
+    seen = {}
+    for job in grid.jobs("pocket"):
+        for run in job.runs:
+            assert seen.setdefault(run.run_id, run) == run
+
+
+def test_core_is_part_of_all():
+    every, core = ({run for job in grid.jobs("pocket", flag) for run in job.runs} for flag in (False, True))
+    assert core < every
+
+
+@pytest.mark.parametrize("tier", ["pocket", "small", "full"])
+def test_one_published_notebook_each(tier):
+    published = [job.notebook for job in grid.jobs(tier) if job.publish]
+    assert len(published) == len(set(published)) and bool(published) == (tier == "pocket")
+
+
+def test_parameters_as_papermill_gives_them():
+    runs = grid.plan("pocket", "prune", "allam_7b", "wanda, magnitude", sparsity="0.5,0.7", mask_structure="0:0", seed=1)
+    assert [run.variant for run in runs] == [
+        "dense", "wanda-50-en-s1", "wanda-70-en-s1", "magnitude-50-en-s1", "magnitude-70-en-s1"]  # fmt: skip
+    assert [r.variant for r in grid.plan("pocket", "quant", "allam_7b", "w8a8", outliers=True)] == ["dense-outliers", "w8a8-outliers"]
+    with pytest.raises(UserError, match="unknown quant method 'wanda'"):
+        grid.plan("pocket", "quant", "allam_7b", "wanda")
+
+
+def test_fresh_means_same_fingerprint(tmp_path, monkeypatch):
+    monkeypatch.setenv("LLMINI_ROOT", str(tmp_path))
+    run = grid.Run("pocket", "quant", "allam_7b", "w4a16")
+    assert not run.fresh("abc")
+    record = run.record()
+    record.provenance["fingerprint"] = "abc"
+    record.write(run.folder)
+    assert run.fresh("abc") and not run.fresh("abd")
+    (run.folder / "record.json").write_text('{"trunc')
+    assert not run.fresh("abc")
+
+
+def test_code_cells_ignore_outputs_and_parameters(tmp_path):
+    def write(parameter, output, code):
+        cells = [
+            {"cell_type": "code", "metadata": {"tags": ["parameters"]}, "source": [parameter], "outputs": []},
+            {"cell_type": "markdown", "metadata": {}, "source": [output]},
+            {"cell_type": "code", "metadata": {}, "source": [code], "outputs": [output]},
+        ]
+        path = tmp_path / "n.ipynb"
+        path.write_text(json.dumps({"cells": cells}))
+        return grid.code_cells(path)
+
+    assert write("a = 1", "x", "run()") == write("a = 2", "y", "run()") != write("a = 1", "x", "stop()")

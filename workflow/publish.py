@@ -1,0 +1,78 @@
+"""Promote the last study of a tier: results, figures and executed notebooks become the committed ones.
+
+    python workflow/publish.py [--tier pocket]
+"""
+
+from __future__ import annotations
+
+import argparse
+import shutil
+import sys
+from pathlib import Path
+
+import nbformat
+
+from llmini import grid
+from llmini.records import write_atomic
+from llmini.settings import UserError, root, runs
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description="Promote the last study of a tier.")
+    parser.add_argument("--tier", default="pocket")
+    tier = parser.parse_args().tier
+    try:
+        for path in publish(tier):
+            print(path.relative_to(root()))
+    except UserError as fault:
+        print(f"publish: {fault}", file=sys.stderr)
+        return 2
+    return 0
+
+
+def publish(tier: str) -> list[Path]:
+    """Copy tables, figures and notebooks to their committed places; returns what was written.
+
+    Raises UserError when the study is incomplete: a published table always covers the whole grid.
+    """
+    jobs = grid.jobs(tier)
+    missing = [run.run_id for job in jobs for run in job.pending()]
+    if missing:
+        raise UserError(f"{len(missing)} runs are missing or out of date (first: {missing[0]}): run `make study-all`")
+    written = []
+    for name in (f"{tier}.csv", f"{tier}_items.parquet", f"{tier}_runs.csv"):
+        written.append(copy(runs(tier, name), root() / "data" / "results" / name))
+    for figure in sorted(runs(tier, "figures").iterdir()):
+        written.append(copy(figure, root() / "figures" / tier / figure.name))
+    for job in jobs:
+        if job.publish:
+            written.append(promote(runs(tier, "jobs", f"{job.name}.ipynb"), root() / "notebooks" / job.notebook))
+    written.append(promote(runs(tier, "report", "analysis.ipynb"), root() / "notebooks" / "analysis.ipynb"))
+    return written
+
+
+def copy(source: Path, target: Path) -> Path:
+    if not source.exists():
+        raise UserError(f"{source} is missing: run `make study-all`")
+    write_atomic(target, lambda path: shutil.copyfile(source, path))
+    return target
+
+
+def promote(executed: Path, committed: Path) -> Path:
+    """Put the outputs of an executed notebook into the committed one, without what changes from run to run."""
+    source = nbformat.read(executed, as_version=4)
+    target = nbformat.read(committed, as_version=4)
+    cells = [cell for cell in source.cells if "injected-parameters" not in cell.metadata.get("tags", [])]
+    if [cell.source for cell in cells] != [cell.source for cell in target.cells]:
+        raise UserError(f"{committed.relative_to(root())} was edited after it ran: run `make study-all` again")
+    for cell, done in zip(target.cells, cells, strict=True):
+        if cell.cell_type == "code":
+            cell.outputs, cell.execution_count = done.outputs, done.execution_count
+        cell.metadata = {key: value for key, value in cell.metadata.items() if key not in ("papermill", "execution")}
+    target.metadata.pop("papermill", None)
+    write_atomic(committed, lambda path: nbformat.write(target, path))
+    return committed
+
+
+if __name__ == "__main__":
+    sys.exit(main())
