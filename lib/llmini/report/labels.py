@@ -1,0 +1,81 @@
+"""What tables and figures call models, methods, tasks and languages."""
+
+from __future__ import annotations
+
+from llmini import models
+from llmini.settings import UserError
+
+DENSE = "dense"
+QUANT = ("int8", "w8a8", "w8a16", "fp8", "int4", "int4_fp4", "w4a16", "w4a16_awq", "w4a16_rtn")
+PRUNE = ("sparsegpt", "wanda", "magnitude")
+METHODS = (DENSE, *QUANT, *PRUNE)
+MODELS = ("allam_7b", "qwen3_8b", "llama3_1_8b", "gemma3_12b", "allam_7b_control")
+STUDIED = MODELS[:4]
+ARABICMMLU, METABENCH = "arabicmmlu", "metabench"
+SUITES = {"ar": ARABICMMLU, "en": METABENCH}
+# The five tasks whose plain accuracy makes the metabench mean; GSM8K has no such accuracy.
+METABENCH_MEAN = ("arc", "hellaswag", "mmlu", "truthfulqa", "winogrande")
+# The metric that the study prints for each task.
+TASKS = {
+    ARABICMMLU: dict.fromkeys(("humanities", "language", "other", "social_science", "stem"), "acc"),
+    METABENCH: {
+        "arc": "acc_norm",
+        "gsm8k": "exact_match",
+        "hellaswag": "acc_norm",
+        "mmlu": "acc",
+        "truthfulqa": "acc",
+        "winogrande": "acc",
+    },
+}
+METHOD_LABELS = {
+    "dense": "Dense",
+    "int8": "INT8",
+    "w8a8": "W8A8",
+    "w8a16": "W8A16",
+    "fp8": "FP8",
+    "int4": "INT4 (NF4)",
+    "int4_fp4": "INT4 (FP4)",
+    "w4a16": "W4A16 (GPTQ)",
+    "w4a16_awq": "W4A16 (AWQ)",
+    "w4a16_rtn": "W4A16 (rounding)",
+    "sparsegpt": "SparseGPT",
+    "wanda": "Wanda",
+    "magnitude": "Magnitude",
+}
+LANGUAGES = {"ar": "Arabic", "en": "English", "mixed": "mixed", "gulf": "Gulf Arabic"}
+ARABIC = {"ar": "العربية", "en": "الإنجليزية", "mixed": "مختلط", "gulf": "الخليجية"}
+
+
+def model(name: str, tier: str = "full", *, short: bool = False) -> str:
+    """A label that never lets a pocket model pass for the one that it stands for.
+
+    ``ALLaM-7B`` for the published model and in the full tier; ``ALLaM-class, 3.7 M`` in the pocket tier (``short``
+    leaves the size out). A name that the registry lacks is returned as it is.
+    """
+    try:
+        label = models.spec(name, tier).label
+    except UserError:
+        return name
+    return label.split(",")[0] if short else label
+
+
+def method(name: str) -> str:
+    """The method's name in tables and figures."""
+    return METHOD_LABELS.get(name, name)
+
+
+def tier(name: str) -> str:
+    """How captions name a tier: ``pocket tier``."""
+    return f"{name} tier"
+
+
+def rank(names: object, order: tuple[str, ...]) -> list[str]:
+    """``names`` without repeats, in ``order``; names that ``order`` does not hold come last, sorted."""
+    there = set(names)
+    return [name for name in order if name in there] + sorted(there - set(order))
+
+
+def both(name: str, tier: str) -> str:
+    """A row that holds a published model and the one measured in its place: ``ALLaM-7B · ALLaM-class, 3.7 M``."""
+    published = [model(name)] if name in STUDIED else []
+    return " · ".join(dict.fromkeys([*published, model(name, tier)]))

@@ -1,0 +1,179 @@
+"""The measured results: one tidy table and its per-item outcomes, whatever rows exist."""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
+
+from llmini.records import COLUMNS
+from llmini.report import labels
+from llmini.settings import UserError, root
+
+if TYPE_CHECKING:
+    import pandas
+
+ITEM_COLUMNS = ["benchmark", "task", "language", "item_id", "correct", "cluster", "run_id"]
+RUN_COLUMNS = ["family", "model", "variant", "method", "sparsity", "mask", "calibration", "seed", "outliers"]
+MB = 1e6  # "MB" of the pocket tier are 10**6 bytes; "GB" of the study are 2**30
+# A variant's slug says the same as its params; it is read where the params leave something out.
+SPARSITY, PATTERN = re.compile(r"-(\d\d)(?=-|$)"), re.compile(r"-(\d+)of(\d+)")
+LANGUAGE, SEED = re.compile(r"-(en|ar|mixed)(?=-|$)"), re.compile(r"-s(\d+)")
+
+
+class Cell(NamedTuple):
+    """One measurement; NaN where nothing was measured. Accuracies are percent."""
+
+    value: float
+    stderr: float
+    n: float
+
+
+NOTHING = Cell(math.nan, math.nan, math.nan)
+
+
+@dataclass(frozen=True, eq=False)
+class Results:
+    """A tier's measurements.
+
+    ``rows``: columns of :data:`llmini.records.COLUMNS`; ``items``: per-item outcomes with ``run_id`` (may be empty);
+    ``runs``: one line per run (index ``run_id``), its params parsed into :data:`RUN_COLUMNS`.
+    """
+
+    tier: str
+    rows: pandas.DataFrame
+    items: pandas.DataFrame
+    runs: pandas.DataFrame
+    cells: dict[tuple, Cell] = field(repr=False)
+
+    def cell(self, run: str | None, metric: str, benchmark: str = "", task: str = "", language: str = "") -> Cell:
+        """The measurement of ``run``; :data:`NOTHING` when absent. ``benchmark`` drops the tier's prefix.
+
+        ``language=""`` matches a row of any language.
+        """
+        return self.cells.get((run, metric, benchmark, task, language), NOTHING)
+
+    def mean(self, run: str | None, language: str) -> Cell:
+        """Mean accuracy (percent) on ArabicMMLU (``ar``) or metabench (``en``), as the contracts define it."""
+        return self.cell(run, "acc", labels.SUITES[language], "mean")
+
+    def perplexity(self, run: str | None, language: str, protocol: str = "") -> Cell:
+        """Perplexity of the tier's text in ``language``; ``protocol="first"`` is the study's first-window variant."""
+        pattern = re.compile(r"(world|wikitext2)(_ar|_en)?" + (r"_first\d+" if protocol else "") + "$")
+        names = {key[2] for key in self.cells if key[0] == run and key[1] == "perplexity" and pattern.match(key[2])}
+        for name in sorted(names):
+            found = self.cells.get((run, "perplexity", name, "", language))
+            if found:
+                return found
+        return NOTHING
+
+    def divergence(self, run: str | None, language: str) -> Cell:
+        """KL-to-dense in nats a token on the text of ``language``."""
+        return self.cell(run, "kl_to_dense", "", "", language)
+
+    def select(self, **where: object) -> pandas.DataFrame:
+        """The runs whose parsed columns equal ``where``."""
+        runs = self.runs
+        for column, wanted in where.items():
+            runs = runs[runs[column] == wanted]
+        return runs
+
+    def run(self, model: str, method: str, *, sparsity: float | None = None, mask: str = "0:0",
+            calibration: str = "en", seed: int | None = None, outliers: bool = False) -> str | None:  # fmt: skip
+        """The run id of one configuration, None when it was not run.
+
+        Defaults are the study's: 50 % sparsity, unstructured, English calibration, the lowest seed present.
+        """
+        wanted = (0.0 if method not in labels.PRUNE else 0.5) if sparsity is None else sparsity
+        runs = self.select(model=model, method=method, mask=mask, outliers=outliers)
+        runs = runs[((runs["sparsity"] - wanted).abs() < 1e-6) & runs["calibration"].isin(["", calibration])]
+        if seed is not None:
+            runs = runs[runs["seed"] == seed]
+        if runs.empty:
+            return None
+        # A plain variant (`w4a16`) goes before its twin in the seed comparison (`w4a16-en-s0`).
+        return min(runs.index, key=lambda run: (runs.at[run, "seed"], len(run), run))
+
+    def dense(self, run: str | None) -> str | None:
+        """The dense baseline of ``run``: same model, same outlier rescale if measured, same family if measured."""
+        if run is None or run not in self.runs.index:
+            return None
+        line = self.runs.loc[run]
+        runs = self.select(model=line["model"], method=labels.DENSE)
+        if runs.empty:
+            return None
+        same = lambda name: (runs.at[name, "outliers"] != line["outliers"], runs.at[name, "family"] != line["family"])  # noqa: E731
+        return min(runs.index, key=lambda name: (*same(name), name))
+
+    def models(self) -> list[str]:
+        """Models with any run, in the house's order."""
+        return labels.rank(self.runs["model"], labels.MODELS)
+
+    def methods(self, among: tuple[str, ...] = labels.METHODS) -> list[str]:
+        """Methods of ``among`` with any run, in order."""
+        return [name for name in among if (self.runs["method"] == name).any()]
+
+
+def load(folder: str | Path = "data/results", tier: str = "pocket") -> Results:
+    """Read ``FOLDER/{tier}.csv`` and ``FOLDER/{tier}_items.parquet``; a missing file is an empty table.
+
+    ``folder`` is taken from the checkout's root unless absolute. Raises UserError when a file is there but is not a
+    results table.
+    """
+    import pandas
+
+    folder = root() / folder
+    path, item_path = folder / f"{tier}.csv", folder / f"{tier}_items.parquet"
+    rows = pandas.DataFrame(columns=COLUMNS)
+    if path.exists():
+        rows = pandas.read_csv(path, keep_default_na=False, na_values={"value": [""], "stderr": [""], "n": [""]})
+        if missing := [column for column in COLUMNS if column not in rows]:
+            raise UserError(f"{path} lacks the column {missing[0]!r}: make it again with `make study`")
+    items = pandas.read_parquet(item_path) if item_path.exists() else pandas.DataFrame(columns=ITEM_COLUMNS)
+    return build(rows, items, tier)
+
+
+def build(rows: pandas.DataFrame, items: pandas.DataFrame | None = None, tier: str = "pocket") -> Results:
+    """A :class:`Results` from frames in the records' format; rows of another tier are left out."""
+    import pandas
+
+    rows = rows[rows["tier"] == tier].reset_index(drop=True)
+    items = pandas.DataFrame(columns=ITEM_COLUMNS) if items is None else items
+    heads = rows.drop_duplicates("run_id")
+    lines = [(line.run_id, *_run(line)) for line in heads.itertuples()]
+    runs = pandas.DataFrame(lines, columns=["run_id", *RUN_COLUMNS]).set_index("run_id")
+    cells = {}
+    for row in rows.itertuples():
+        scale = 100.0 if row.metric in ("acc", "acc_norm", "exact_match") and row.unit != "percent" else 1.0
+        error = float(row.stderr) * scale if not pandas.isna(row.stderr) else math.nan
+        count = float(row.n) if not pandas.isna(row.n) else math.nan
+        cell = Cell(float(row.value) * scale, error, count)
+        benchmark = suite(row.benchmark)
+        for name in {benchmark, ""} if row.metric in ("kl_to_dense", "bits_per_byte") else {benchmark}:
+            for language in {row.language, ""}:
+                cells.setdefault((row.run_id, row.metric, name, row.task, language), cell)
+    return Results(tier, rows, items, runs, cells)
+
+
+def suite(benchmark: str) -> str:
+    """``pocket_arabicmmlu`` -> ``arabicmmlu``: one name for one suite in every tier."""
+    return benchmark.removeprefix("pocket_")
+
+
+def _run(line: object) -> tuple:
+    """Family, model, variant, method and the parsed params of one run, in :data:`RUN_COLUMNS` order."""
+    params = json.loads(line.params) if isinstance(line.params, str) and line.params else {}
+    variant = line.variant
+    pattern, digits, language, seed = (expression.search(variant) for expression in (PATTERN, SPARSITY, LANGUAGE, SEED))
+    mask = params.get("mask_structure") or (f"{pattern[1]}:{pattern[2]}" if pattern else "0:0")
+    sparsity = params.get("sparsity")
+    if sparsity is None:
+        sparsity = int(digits[1]) / 100 if digits else 0.5 if line.method in labels.PRUNE else 0.0
+    calibration = params.get("calibration_language") or (language[1] if language else "")
+    number = params.get("seed")
+    number = int(seed[1]) if number is None and seed else int(number or 0)
+    outliers = bool(params.get("outliers")) or variant.endswith("-outliers")
+    return (line.family, line.model, variant, line.method, float(sparsity), mask, calibration, number, outliers)

@@ -1,0 +1,247 @@
+"""The study's tables 1, 2, 6-11 and 20-22, as printed and as measured, side by side."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
+from llmini import validate
+from llmini.report import labels, reported, retention
+from llmini.report.display import MEASURED, REPORTED, frame
+from llmini.report.measured import MB
+from llmini.settings import data
+
+if TYPE_CHECKING:
+    import pandas
+
+    from llmini.report.measured import Cell, Results
+
+STUDY_QUANT = ("dense", "int8", "w8a8", "w8a16", "int4", "w4a16")
+STUDY_PRUNE = ("dense", "sparsegpt", "wanda")
+ALLAM = ("allam_7b",)
+FORMULAS = "Average 1 is the ratio of sums (the study's Figure 8), average 2 the mean of ratios (its Figure 10)."
+
+
+def unit(tier: str) -> tuple[float, str]:
+    """Bytes in the tier's size unit and its name: MB (10⁶) for pocket models, the study's "GB" (2³⁰) for full ones."""
+    return (MB, "MB") if tier in ("pocket", "rehearsal") else (float(reported.GIB), "GB")
+
+
+def group(results: Results) -> str:
+    """The heading over measured columns: ``Measured, pocket tier``."""
+    return f"{MEASURED}, {labels.tier(results.tier)}"
+
+
+def lines(results: Results, models: tuple[str, ...], study: tuple[str, ...], among: tuple[str, ...]) -> Iterator[tuple]:
+    """(model, method, run id, index cells) for each row: the study's methods, then those only measured here."""
+    for model in models:
+        measured = results.methods(among) if model in results.models() else []
+        for method in labels.rank({*study, *measured}, labels.METHODS):
+            head = {"model": labels.both(model, results.tier), "method": labels.method(method)}
+            yield model, method, results.run(model, method), head
+
+
+def table_1() -> pandas.DataFrame:
+    """Table 1: the models that the study reviewed. Nothing of it is measured here."""
+    rows = reported.load("table_01")
+    found = (
+        {"model": row.model, "parameters": row.parameter_size, "OALL score": row.value, "as printed": row.printed}
+        for row in rows.itertuples()
+    )
+    note = "OALL: Open Arabic LLM Leaderboard. A score may belong to one size only. Nothing of this table is measured here."
+    title = "Table 1. Arabic language models reviewed by the study (as reported)"
+    return frame(found, ["model"], title, note, missing="not reported")
+
+
+def table_2(results: Results) -> pandas.DataFrame:
+    """Table 2: the studied models, and the pocket model that stands for each."""
+    rows = dict(zip(labels.STUDIED, reported.load("table_02").itertuples(), strict=False))  # the first four lines
+    pocket = group(results) if results.tier == "pocket" else f"{MEASURED}, pocket tier"
+    out = []
+    for name, row in rows.items():
+        shape = _shape(name)
+        out.append({"model": labels.both(name, "pocket"), (REPORTED, "architecture"): row.architecture,
+                    (REPORTED, "layers"): row.layers, (REPORTED, "parameters"): row.parameters,
+                    **{(pocket, key): shape.get(key, math.nan) for key in
+                       ("class", "layers", "width", "heads", "KV heads", "vocabulary", "parameters")}})  # fmt: skip
+    whole = dict.fromkeys(("layers", "width", "heads", "KV heads", "vocabulary", "parameters"), 0)
+    return frame(out, ["model"], "Table 2. The compressed models, and the pocket models that stand for them",
+                 "A pocket model has the architecture class of the model it stands for, and nothing of its weights.",
+                 whole)  # fmt: skip
+
+
+def _shape(name: str) -> dict[str, Any]:
+    """Shape of a shipped pocket model from its config.json; empty when it is not shipped."""
+    folder = data("pocket", "models", name)
+    if not (folder / "config.json").exists():
+        return {}
+    config = json.loads((folder / "config.json").read_text(encoding="utf8"))
+    shapes, _ = validate.read_weights(folder, "model")
+    return {"class": config["model_type"], "layers": config["num_hidden_layers"], "width": config["hidden_size"],
+            "heads": config["num_attention_heads"], "KV heads": config["num_key_value_heads"],
+            "vocabulary": config["vocab_size"], "parameters": sum(map(math.prod, shapes.values()))}  # fmt: skip
+
+
+def table_6(results: Results, models: tuple[str, ...] = ALLAM) -> pandas.DataFrame:
+    """Table 6: size after quantization; four measured sizes (definitions in the note)."""
+    return _sizes(results, 6, models, STUDY_QUANT, (labels.DENSE, *labels.QUANT),
+                  "Table 6. Model size after quantization")  # fmt: skip
+
+
+def table_9(results: Results, models: tuple[str, ...] = labels.STUDIED) -> pandas.DataFrame:
+    """Table 9: size after 50 % pruning. The study counts nonzero weights; no file shrinks by it."""
+    return _sizes(results, 9, models, STUDY_PRUNE, (labels.DENSE, *labels.PRUNE),
+                  "Table 9. Model size after pruning to 50 %")  # fmt: skip
+
+
+def _sizes(results: Results, number: int, models: tuple[str, ...], study: tuple[str, ...], among: tuple[str, ...],
+           title: str) -> pandas.DataFrame:  # fmt: skip
+    printed, (scale, name), measured = reported.table(number), unit(results.tier), group(results)
+    kinds = {"size_disk": "on disk", "size_resident": "in memory", "size_packed": "packed", "size_nonzero": "nonzero"}
+    rows = []
+    for model, method, run, head in lines(results, models, study, among):
+        size, ratio = (reported.value(printed, model=model, method=method, metric=metric)
+                       for metric in ("size", "compression_ratio"))  # fmt: skip
+        row = {**head, (REPORTED, "size, GB"): size / reported.GIB,
+               (REPORTED, "ratio"): 1.0 if method == labels.DENSE and math.isfinite(size) else ratio}  # fmt: skip
+        for metric, words in kinds.items():
+            row[(measured, f"{words}, {name}")] = results.cell(run, metric).value / scale
+        for metric in ("size_disk", "size_packed", "size_nonzero"):
+            row[(measured, f"ratio, {kinds[metric]}")] = 100 / retention.size_share(results, run, metric)
+        rows.append(row)
+    note = ("The study's GB are GiB (2³⁰ bytes). On disk: the files as saved; in memory: after the first forward pass, "
+            "where compressed formats may be expanded; packed: a 1-bit mask and the nonzero values; nonzero: the "
+            "study's count of nonzero weights times their bytes. Ratio: dense size over this size.")  # fmt: skip
+    return frame(rows, ["model", "method"], title, note)
+
+
+def table_7(results: Results, models: tuple[str, ...] = ALLAM) -> pandas.DataFrame:
+    """Table 7: perplexity after quantization."""
+    return _perplexities(results, 7, models, STUDY_QUANT, (labels.DENSE, *labels.QUANT),
+                         "Table 7. Perplexity after quantization")  # fmt: skip
+
+
+def table_10(results: Results, models: tuple[str, ...] = labels.STUDIED) -> pandas.DataFrame:
+    """Table 10: perplexity after 50 % pruning."""
+    return _perplexities(results, 10, models, STUDY_PRUNE, (labels.DENSE, *labels.PRUNE),
+                         "Table 10. Perplexity after pruning to 50 %")  # fmt: skip
+
+
+def _perplexities(results: Results, number: int, models: tuple[str, ...], study: tuple[str, ...],
+                  among: tuple[str, ...], title: str) -> pandas.DataFrame:  # fmt: skip
+    printed, measured = reported.table(number), group(results)
+    rows = []
+    for model, method, run, head in lines(results, models, study, among):
+        row = {**head, (REPORTED, "WikiText-2 (en)"): reported.value(printed, model=model, method=method)}
+        for protocol, words in (("", "all windows"), ("first", "first window")):
+            for code in labels.SUITES:
+                row[(measured, f"{words}, {code}")] = results.perplexity(run, code, protocol).value
+        for code in labels.SUITES:
+            row[(measured, f"bits per byte, {code}")] = results.cell(run, "bits_per_byte", "", "", code).value
+        rows.append(row)
+    note = ("The study's script scored the first 2,048 tokens only. Measured texts are not WikiText-2 in the pocket "
+            "tier but held-out text of the pocket world, so reported and measured perplexities cannot be compared. Bits "
+            "per byte on parallel sentences can be compared across tokenizers.")  # fmt: skip
+    return frame(rows, ["model", "method"], title, note, {f"bits per byte, {code}": 3 for code in labels.SUITES})
+
+
+def table_8(results: Results, models: tuple[str, ...] = ALLAM) -> pandas.DataFrame:
+    """Table 8: mean accuracies after quantization, with retention under both formulas."""
+    return _means(results, models, STUDY_QUANT, (labels.DENSE, *labels.QUANT),
+                  "Table 8. Mean accuracy after quantization, percent")  # fmt: skip
+
+
+def table_11(results: Results, models: tuple[str, ...] = labels.STUDIED) -> pandas.DataFrame:
+    """Table 11: mean accuracies after 50 % pruning, with retention under both formulas."""
+    return _means(results, models, STUDY_PRUNE, (labels.DENSE, *labels.PRUNE),
+                  "Table 11. Mean accuracy after pruning to 50 %, percent")  # fmt: skip
+
+
+def _means(results: Results, models: tuple[str, ...], study: tuple[str, ...], among: tuple[str, ...],
+           title: str) -> pandas.DataFrame:  # fmt: skip
+    means, kept = reported.means(), retention.published()
+    measured = group(results)
+    rows = []
+    for model, method, run, head in lines(results, models, study, among):
+        printed = (
+            means.loc[(model, method)] if (model, method) in means.index else dict.fromkeys(labels.SUITES, math.nan)
+        )
+        share = kept.loc[(model, method)] if (model, method) in kept.index else None
+        own = {code: results.mean(run, code) for code in labels.SUITES}
+        rows.append({**head, **_columns(REPORTED, printed, share, method),
+                     **_columns(measured, own, retention.of(results, run), method)})  # fmt: skip
+    note = (f"ar: ArabicMMLU; en: metabench without GSM8K. Retention: percent of the dense model's mean. {FORMULAS} "
+            "s.e.: standard error of a mean by itself; the paired table gives intervals of differences.")  # fmt: skip
+    digits = dict.fromkeys(("kept, ar", "kept, en", "average 1", "average 2"), 1)
+    return frame(rows, ["model", "method"], title, note, digits)
+
+
+def _columns(name: str, means: Any, kept: Any, method: str) -> dict[tuple[str, str], Any]:
+    """Accuracy (with its standard error where measured) and retention; the dense model keeps itself: a dash."""
+    out: dict[tuple[str, str], Any] = {}
+    for code in labels.SUITES:
+        cell: Cell | float = means[code]
+        if isinstance(cell, tuple):
+            out[(name, code)] = cell.value
+            out[(name, f"s.e. {code}")] = cell.stderr
+        else:
+            out[(name, code)] = cell
+    for key, words in (("ar", "kept, ar"), ("en", "kept, en"), ("ratio_of_sums", "average 1"),
+                       ("mean_of_ratios", "average 2")):  # fmt: skip
+        out[(name, words)] = "–" if method == labels.DENSE else math.nan if kept is None else kept[key]
+    return out
+
+
+def table_20(results: Results, models: tuple[str, ...] = ALLAM) -> pandas.DataFrame:
+    """Table 20: accuracy per task after quantization; one line per task."""
+    return _per_task(results, 20, models, STUDY_QUANT, (labels.DENSE, *labels.QUANT),
+                     "Table 20. Accuracy per task after quantization, percent")  # fmt: skip
+
+
+def table_22(results: Results, models: tuple[str, ...] = labels.STUDIED) -> pandas.DataFrame:
+    """Table 22: accuracy per task after 50 % pruning; one line per model and task."""
+    return _per_task(results, 22, models, STUDY_PRUNE, (labels.DENSE, *labels.PRUNE),
+                     "Table 22. Accuracy per task after pruning to 50 %, percent")  # fmt: skip
+
+
+def _per_task(results: Results, number: int, models: tuple[str, ...], study: tuple[str, ...], among: tuple[str, ...],
+              title: str) -> pandas.DataFrame:  # fmt: skip
+    printed, measured = reported.table(number), group(results)
+    tasks = [
+        (suite, task, metric) for suite, own in labels.TASKS.items() for task, metric in [("mean", "acc"), *own.items()]
+    ]
+    methods = labels.rank({*study, *results.methods(among)}, labels.METHODS)
+    rows = []
+    for model in models:
+        for suite, task, metric in tasks:
+            row: dict[Any, Any] = {"model": labels.both(model, results.tier), "benchmark": suite, "task": task}
+            for method in study:
+                row[(REPORTED, labels.method(method))] = reported.value(
+                    printed, model=model, method=method, benchmark=suite, task=task
+                )
+            for method in methods:
+                cell = results.cell(results.run(model, method), metric, suite, task)
+                row[(measured, labels.method(method))] = cell.value
+            rows.append(row)
+    note = (
+        "acc_norm for ARC and HellaSwag, exact match for GSM8K, accuracy elsewhere, as the study printed them; the "
+        "metabench mean is of plain accuracies and leaves GSM8K out, so it is not the mean of the lines below it."
+    )
+    return frame(rows, ["model", "benchmark", "task"], title, note)
+
+
+def table_21(results: Results, models: tuple[str, ...] = labels.STUDIED) -> pandas.DataFrame:
+    """Table 21: parameters that are not zero, before and after 50 % pruning."""
+    printed, measured = reported.table(21), group(results)
+    rows = []
+    for model, method, run, head in lines(results, models, STUDY_PRUNE, (labels.DENSE, *labels.PRUNE)):
+        count, base = (reported.value(printed, model=model, method=name) for name in (method, labels.DENSE))
+        rows.append({**head, (REPORTED, "nonzero"): count, (REPORTED, "share, %"): 100 * count / base,
+                     (measured, "nonzero"): results.cell(run, "size_nonzero").value / 2,
+                     (measured, "share, %"): retention.size_share(results, run, "size_nonzero")})  # fmt: skip
+    note = "Measured counts are size_nonzero over the two bytes of a bfloat16 weight."
+    return frame(
+        rows, ["model", "method"], "Table 21. Parameters that are not zero", note, {"nonzero": 0, "share, %": 1}
+    )
