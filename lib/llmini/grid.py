@@ -57,6 +57,14 @@ class Run:
     def folder(self) -> Path:
         return runs(self.tier, self.run_id)
 
+    def recipe(self) -> dict[str, Any]:
+        """Keyword arguments of `compress.checkpoint.compress` that make this run's checkpoint."""
+        options = self.options
+        shape = {name: options.pop(name) for name in ("sparsity", "mask_structure") if name in options}
+        if self.method != "dense":
+            options |= {"quant": self.method} if self.family == "quant" else {"prune": self.method}
+        return {"tier": self.tier, **options, **({"prune_config": shape} if shape else {})}
+
     def record(self) -> Record:
         """An empty record of this run."""
         return Record(self.tier, self.family, self.model, self.variant, self.method, self.options)

@@ -75,3 +75,15 @@ def progress(items: Iterable, **options: Any) -> Iterable:
     from tqdm.auto import tqdm
 
     return tqdm(items, **{"disable": bool(int(os.environ.get("TQDM_DISABLE") or 0)), **options})
+
+
+def prepare(tier: str, seed: int = 0) -> None:
+    """Start of a notebook: check the tier, seed everything, and in the pocket tier pin torch to one thread.
+
+    Sums differ in the third digit with the thread count; on one thread a laptop and a server agree.
+    """
+    import torch
+
+    if check_tier(tier) == "pocket":
+        torch.set_num_threads(1)
+    seed_everything(seed)
