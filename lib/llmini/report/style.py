@@ -1,0 +1,187 @@
+"""How every figure looks: colours, markers, fonts, and files whose bytes depend on the data alone."""
+
+from __future__ import annotations
+
+import io
+import textwrap
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import wraps
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from llmini.records import write_atomic
+from llmini.report import labels
+from llmini.settings import root
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+# One hue per method in every figure. Quantization: Paul Tol's "muted" scheme; pruning: three of Okabe and Ito's.
+COLOURS = {
+    "dense": "#000000",
+    "int8": "#332288",
+    "w8a8": "#88CCEE",
+    "w8a16": "#44AA99",
+    "fp8": "#117733",
+    "int4": "#DDAA33",
+    "int4_fp4": "#999933",
+    "w4a16": "#CC6677",
+    "w4a16_awq": "#882255",
+    "w4a16_rtn": "#AA4499",
+    "sparsegpt": "#0072B2",
+    "wanda": "#D55E00",
+    "magnitude": "#555555",
+}
+MARKERS = {"allam_7b": "o", "qwen3_8b": "s", "llama3_1_8b": "^", "gemma3_12b": "D", "allam_7b_control": "P"}
+MEASURED_AR = {"pocket": "القياس هنا: نماذج الجيب", "full": "القياس هنا"}
+REPORTED_AR = "كما نُشر في الدراسة"
+RC = {
+    "font.family": "DejaVu Sans",  # shipped with matplotlib, and it holds the Arabic letters
+    "font.size": 9.0,
+    "axes.titlesize": 9.5,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.grid": True,
+    "axes.axisbelow": True,
+    "grid.color": "#E4E4E4",
+    "grid.linewidth": 0.7,
+    "legend.frameon": False,
+    "legend.fontsize": 8.5,
+    "lines.markersize": 5.5,
+    "svg.hashsalt": "llmini",  # ids in an SVG file are hashed with it, not with a random number
+    "svg.fonttype": "path",
+    "path.simplify": True,
+}
+DPI = 150
+GREY = "#666666"
+
+
+def styled(draw: Callable[..., Figure]) -> Callable[..., Figure]:
+    """Run ``draw`` under the house style, whatever the caller's matplotlib settings are."""
+
+    @wraps(draw)
+    def under_style(*args: Any, **options: Any) -> Figure:
+        import matplotlib
+
+        with matplotlib.rc_context():
+            matplotlib.rcdefaults()
+            matplotlib.rcParams.update(RC)
+            return draw(*args, **options)
+
+    return under_style
+
+
+def canvas(rows: int, columns: int, size: tuple[float, float], **options: Any) -> tuple[Figure, Any]:
+    """A figure outside pyplot (no global state) and its axes as a 2-d array."""
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=size, layout="constrained")
+    figure.get_layout_engine().set(h_pad=0.06, w_pad=0.08, hspace=0.02, wspace=0.03)
+    return figure, figure.subplots(rows, columns, squeeze=False, **options)
+
+
+def words(figure: Figure, title: str, arabic: str, caption: str, width: int = 150) -> None:
+    """Title in both languages above, caption below."""
+    figure.suptitle(f"{title}\n{arabic}", fontsize=11, fontweight="bold")
+    figure.supxlabel("\n".join(textwrap.wrap(caption, width)), fontsize=8, color=GREY, x=0.012, ha="left")
+
+
+def heading(tier: str, reported: bool) -> str:
+    """Title over a column of panels, in both languages."""
+    if reported:
+        return f"As reported\n{REPORTED_AR}"
+    return f"Measured, {labels.tier(tier)}\n{MEASURED_AR.get(tier, MEASURED_AR['full'])}"
+
+
+def language(code: str) -> str:
+    """``Arabic`` over its Arabic name."""
+    return f"{labels.LANGUAGES[code]}\n{labels.ARABIC[code]}"
+
+
+def point(axes: Axes, x: float, y: float, *, model: str, method: str, solid: bool, low: float | None = None,
+          high: float | None = None, vertical: bool = False, **options: Any) -> None:  # fmt: skip
+    """One model under one method: hue by method, marker by model, solid when measured, hollow when reported.
+
+    ``low`` and ``high`` draw an interval along x (along y with ``vertical``). Nothing is drawn for NaN.
+    """
+    if not (x == x and y == y):
+        return
+    colour = COLOURS.get(method, GREY)
+    if low is not None and high is not None and low == low and high == high:
+        start, end = ((x, x), (low, high)) if vertical else ((low, high), (y, y))
+        axes.plot(start, end, color=colour, linewidth=1.1, alpha=options.get("alpha", 0.8), zorder=2)
+    style = {"markerfacecolor": colour if solid else "white", "markeredgecolor": colour, "markeredgewidth": 1.3,
+             "linestyle": "none", "zorder": 3, "clip_on": False, **options}  # fmt: skip
+    axes.plot([x], [y], marker=MARKERS.get(model, "v"), **style)
+
+
+def handles(models: list[str], tier: str, solid: bool) -> list[Any]:
+    """Legend entries for models: grey markers, hollow for published models."""
+    from matplotlib.lines import Line2D
+
+    face = GREY if solid else "white"
+    return [Line2D([], [], marker=MARKERS.get(name, "v"), linestyle="none", markerfacecolor=face, markeredgecolor=GREY,
+                   markeredgewidth=1.3, label=labels.model(name, tier)) for name in models]  # fmt: skip
+
+
+def hues(methods: list[str]) -> list[Any]:
+    """Legend entries for methods: coloured squares."""
+    from matplotlib.patches import Patch
+
+    return [Patch(color=COLOURS.get(name, GREY), label=labels.method(name)) for name in methods]
+
+
+def languages() -> list[Any]:
+    """Legend entries for the two languages where both share a panel: full marks for Arabic, open ones for English."""
+    from matplotlib.lines import Line2D
+
+    return [Line2D([], [], marker="o", linestyle="none", color=GREY, fillstyle=fill,
+                   label=f"{labels.LANGUAGES[code]} · {labels.ARABIC[code]}")
+            for code, fill in (("ar", "full"), ("en", "none"))]  # fmt: skip
+
+
+def absent(axes: Axes) -> None:
+    """Say in an empty panel that nothing was measured."""
+    axes.text(0.5, 0.5, "not measured\nلم يُقَس", ha="center", va="center", color=GREY, transform=axes.transAxes)
+    axes.set(xticks=[], yticks=[])
+    axes.grid(False)
+
+
+def offsets(count: int, spread: float = 0.5) -> list[float]:
+    """``count`` positions around 0, evenly over ``spread``: what keeps the models of one line apart."""
+    return [0.0] if count < 2 else [spread * (i / (count - 1) - 0.5) for i in range(count)]
+
+
+@dataclass(frozen=True)
+class Picture:
+    """A saved figure; a notebook cell that ends with one shows it."""
+
+    name: str
+    png: bytes
+    width: int
+
+    def _repr_png_(self) -> tuple[bytes, dict[str, int]]:
+        return self.png, {"width": self.width}
+
+    def __repr__(self) -> str:
+        return f"figure {self.name}"
+
+
+def save(figure: Figure, folder: str | Path, name: str) -> Picture:
+    """Write ``FOLDER/NAME.png`` and ``.svg`` (from the checkout's root unless absolute); the same figure gives the
+    same bytes: no date, no random ids. Returns the picture for display.
+    """
+    import matplotlib
+
+    files = {}
+    with matplotlib.rc_context():
+        matplotlib.rcdefaults()
+        matplotlib.rcParams.update(RC)
+        for suffix, metadata in (("png", {"Software": None}), ("svg", {"Date": None, "Creator": None})):
+            buffer = io.BytesIO()
+            figure.savefig(buffer, format=suffix, dpi=DPI, metadata=metadata, facecolor="white")
+            files[suffix] = buffer.getvalue()
+            write_atomic(root() / folder / f"{name}.{suffix}", lambda path, data=files[suffix]: path.write_bytes(data))
+    return Picture(name, files["png"], round(figure.get_figwidth() * 96))
