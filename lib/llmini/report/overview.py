@@ -68,11 +68,11 @@ def figure(results: Results) -> Figure:
     """Accuracy lost and KL to dense, one line a run, Arabic above English in each line."""
     runs = [run for run in ordered(results) if results.runs.at[run, "method"] != labels.DENSE]
     figure, axes = style.canvas(1, 2, (9.6, 1.9 + 0.34 * max(len(runs), 3)), sharey=True)
-    faces = {"ar": "full", "en": "none"}
     for line, run in enumerate(runs):
         method = results.runs.at[run, "method"]
         for code, shift in (("ar", -0.16), ("en", 0.16)):
-            look = {"model": results.runs.at[run, "model"], "method": method, "solid": True, "fillstyle": faces[code]}
+            look = {"model": results.runs.at[run, "model"], "method": method, "solid": True,
+                    "marker": style.LANGUAGE_MARKERS[code]}
             lost = paired.damage(results, run, code)
             style.point(axes[0][0], lost["diff"], line + shift, low=lost["low"], high=lost["high"], **look)
             style.point(axes[0][1], results.divergence(run, code).value, line + shift, **look)

@@ -35,6 +35,7 @@ COLOURS = {
     "magnitude": "#555555",
 }
 MARKERS = {"allam_7b": "o", "qwen3_8b": "s", "llama3_1_8b": "^", "gemma3_12b": "D", "allam_7b_control": "P"}
+LANGUAGE_MARKERS = {"ar": "o", "en": "v"}  # where one model's two languages share a panel
 MEASURED_AR = {"pocket": "القياس هنا: نماذج الجيب", "full": "القياس هنا"}
 REPORTED_AR = "كما نُشر في الدراسة"
 RC = {
@@ -112,9 +113,9 @@ def point(axes: Axes, x: float, y: float, *, model: str, method: str, solid: boo
     if low is not None and high is not None and low == low and high == high:
         start, end = ((x, x), (low, high)) if vertical else ((low, high), (y, y))
         axes.plot(start, end, color=colour, linewidth=1.1, alpha=options.get("alpha", 0.8), zorder=2)
-    style = {"markerfacecolor": colour if solid else "white", "markeredgecolor": colour, "markeredgewidth": 1.3,
+    style = {"marker": MARKERS.get(model, "v"), "markerfacecolor": colour if solid else "white", "markeredgecolor": colour, "markeredgewidth": 1.3,
              "linestyle": "none", "zorder": 3, "clip_on": False, **options}  # fmt: skip
-    axes.plot([x], [y], marker=MARKERS.get(model, "v"), **style)
+    axes.plot([x], [y], **style)
 
 
 def handles(models: list[str], tier: str, solid: bool) -> list[Any]:
@@ -134,12 +135,12 @@ def hues(methods: list[str]) -> list[Any]:
 
 
 def languages() -> list[Any]:
-    """Legend entries for the two languages where both share a panel: full marks for Arabic, open ones for English."""
+    """Legend entries for the two languages where both share a panel."""
     from matplotlib.lines import Line2D
 
-    return [Line2D([], [], marker="o", linestyle="none", color=GREY, fillstyle=fill,
+    return [Line2D([], [], marker=marker, linestyle="none", color=GREY,
                    label=f"{labels.LANGUAGES[code]} · {labels.ARABIC[code]}")
-            for code, fill in (("ar", "full"), ("en", "none"))]  # fmt: skip
+            for code, marker in LANGUAGE_MARKERS.items()]  # fmt: skip
 
 
 def absent(axes: Axes) -> None:
