@@ -59,9 +59,11 @@ def model(name: str, tier: str = "full", *, short: bool = False) -> str:
     return label.split(",")[0] if short else label
 
 
-def method(name: str) -> str:
-    """The method's name in tables and figures."""
-    return METHOD_LABELS.get(name, name)
+def method(name: str, published: bool = False) -> str:
+    """The method's name in tables and figures. The study's 4-bit bitsandbytes row is NF4 in its text and FP4 in its
+    code, so a ``published`` one is plain INT4.
+    """
+    return "INT4" if published and name == "int4" else METHOD_LABELS.get(name, name)
 
 
 def tier(name: str) -> str:

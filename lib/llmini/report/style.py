@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import io
+import math
 import textwrap
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import wraps
 from pathlib import Path
@@ -83,10 +84,24 @@ def canvas(rows: int, columns: int, size: tuple[float, float], **options: Any) -
     return figure, figure.subplots(rows, columns, squeeze=False, **options)
 
 
-def words(figure: Figure, title: str, arabic: str, caption: str, width: int = 150) -> None:
-    """Title in both languages above, caption below."""
+def words(figure: Figure, title: str, arabic: str, caption: str, legends: Sequence[tuple[float, list[Any], int]] = (),
+          width: int = 150) -> None:  # fmt: skip
+    """Title in both languages above; below, legends and then the caption, in room that the panels keep clear of.
+
+    ``legends``: (centre from 0 to 1, handles, entries a line) each.
+    """
+    lines, height = textwrap.wrap(caption, width), 72 * figure.get_figheight()
+    rows = max((math.ceil(len(handles) / columns) for _, handles, columns in legends), default=0)
+    foot = (8 + 10.5 * len(lines)) / height
+    above = foot + (8 + 13.5 * rows if rows else 6) / height
+    figure.get_layout_engine().set(rect=(0, above, 1, 1 - above))
     figure.suptitle(f"{title}\n{arabic}", fontsize=11, fontweight="bold")
-    figure.supxlabel("\n".join(textwrap.wrap(caption, width)), fontsize=8, color=GREY, x=0.012, ha="left")
+    figure.text(0.012, foot, "\n".join(lines), fontsize=8, color=GREY, ha="left", va="top", linespacing=1.25)
+    for centre, entries, columns in legends:
+        if entries:
+            legend = figure.legend(handles=entries, loc="lower center", bbox_to_anchor=(centre, foot), ncols=columns,
+                                   columnspacing=1.3, handletextpad=0.4, handlelength=1.3)  # fmt: skip
+            legend.set_in_layout(False)
 
 
 def heading(tier: str, reported: bool) -> str:
@@ -113,8 +128,9 @@ def point(axes: Axes, x: float, y: float, *, model: str, method: str, solid: boo
     if low is not None and high is not None and low == low and high == high:
         start, end = ((x, x), (low, high)) if vertical else ((low, high), (y, y))
         axes.plot(start, end, color=colour, linewidth=1.1, alpha=options.get("alpha", 0.8), zorder=2)
-    style = {"marker": MARKERS.get(model, "v"), "markerfacecolor": colour if solid else "white", "markeredgecolor": colour, "markeredgewidth": 1.3,
-             "linestyle": "none", "zorder": 3, "clip_on": False, **options}  # fmt: skip
+    style = {"marker": MARKERS.get(model, "v"), "markerfacecolor": colour if solid else "white",
+             "markeredgecolor": colour, "markeredgewidth": 1.3, "linestyle": "none", "zorder": 3, "clip_on": False,
+             **options}  # fmt: skip
     axes.plot([x], [y], **style)
 
 

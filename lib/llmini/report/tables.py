@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from llmini.report.measured import Cell, Results
 
 STUDY_QUANT = ("dense", "int8", "w8a8", "w8a16", "int4", "w4a16")
+INT4 = "The study calls its INT4 NF4; its code ran FP4, which is the row INT4 (FP4) here."
 STUDY_PRUNE = ("dense", "sparsegpt", "wanda")
 ALLAM = ("allam_7b",)
 FORMULAS = "Average 1 is the ratio of sums (the study's Figure 8), average 2 the mean of ratios (its Figure 10)."
@@ -50,7 +51,7 @@ def table_1() -> pandas.DataFrame:
         {"model": row.model, "parameters": row.parameter_size, "OALL score": row.value, "as printed": row.printed}
         for row in rows.itertuples()
     )
-    note = "OALL: Open Arabic LLM Leaderboard. A score may belong to one size only. Nothing of this table is measured here."
+    note = "OALL: Open Arabic LLM Leaderboard; a score may belong to one size only. Nothing of it is measured here."
     title = "Table 1. Arabic language models reviewed by the study (as reported)"
     return frame(found, ["model"], title, note, missing="not reported")
 
@@ -142,7 +143,7 @@ def _perplexities(results: Results, number: int, models: tuple[str, ...], study:
             row[(measured, f"bits per byte, {code}")] = results.cell(run, "bits_per_byte", "", "", code).value
         rows.append(row)
     note = ("The study's script scored the first 2,048 tokens only. Measured texts are not WikiText-2 in the pocket "
-            "tier but held-out text of the pocket world, so reported and measured perplexities cannot be compared. Bits "
+            "tier but held-out text of the pocket world, so reported and measured values cannot be compared. Bits "
             "per byte on parallel sentences can be compared across tokenizers.")  # fmt: skip
     return frame(rows, ["model", "method"], title, note, {f"bits per byte, {code}": 3 for code in labels.SUITES})
 
@@ -218,7 +219,7 @@ def _per_task(results: Results, number: int, models: tuple[str, ...], study: tup
         for suite, task, metric in tasks:
             row: dict[Any, Any] = {"model": labels.both(model, results.tier), "benchmark": suite, "task": task}
             for method in study:
-                row[(REPORTED, labels.method(method))] = reported.value(
+                row[(REPORTED, labels.method(method, published=True))] = reported.value(
                     printed, model=model, method=method, benchmark=suite, task=task
                 )
             for method in methods:
