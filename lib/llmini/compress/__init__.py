@@ -1,0 +1,1 @@
+"""Quantization, pruning, their invariants and the sizes they leave."""
