@@ -50,8 +50,8 @@ def number(value: Any, digits: int = DIGITS, missing: str = "not measured") -> s
         return "yes" if value else "no"
     text = f"{value:,.{digits}f}" if digits else f"{round(value):,}"
     if float(text.replace(",", "")) == 0:
-        if value != 0 and digits:
-            return f"{'−' if value < 0 else ''}{abs(value):.1e}"  # never show a small number as nothing
+        if value != 0 and digits >= 4:  # p values, KL
+            return f"{'−' if value < 0 else ''}{abs(value):.1e}"
         text = text.lstrip("-")
     return text.replace("-", "−")
 

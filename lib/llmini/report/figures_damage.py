@@ -46,7 +46,7 @@ def pareto(results: Results, size: str = "size_packed") -> Figure:
         cells = [(model, method, retention.size_share(results, run, size),
                   *paired.retention(results, run, code).values()) for model, method, run in runs if run]  # fmt: skip
         _pareto_panel(axes[row][1], cells, True)
-        axes[row][0].set_ylabel(f"{style.language(code)}\n{KEPT}")
+        axes[row][0].set_ylabel(f"{labels.LANGUAGES[code]} · {labels.ARABIC[code]}\n{KEPT}")
     for column, reported_panel in enumerate((True, False)):
         axes[0][column].set_title(style.heading(results.tier, reported_panel))
         axes[1][column].set_xlabel("size, percent of the dense model\nالحجم، نسبة مئوية من النموذج الأصلي")

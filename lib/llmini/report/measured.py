@@ -40,7 +40,8 @@ class Results:
     """A tier's measurements.
 
     ``rows``: columns of :data:`llmini.records.COLUMNS`; ``items``: per-item outcomes with ``run_id`` (may be empty);
-    ``runs``: one line per run (index ``run_id``), its params parsed into :data:`RUN_COLUMNS`.
+    ``runs``: one line per run (index ``run_id``), its params parsed into :data:`RUN_COLUMNS`; ``provenance``: run id ->
+    seconds, device, versions and the like, as ``{tier}_runs.csv`` has them (may be empty).
     """
 
     tier: str
@@ -48,6 +49,7 @@ class Results:
     items: pandas.DataFrame
     runs: pandas.DataFrame
     cells: dict[tuple, Cell] = field(repr=False)
+    provenance: dict[str, dict[str, object]] = field(default_factory=dict, repr=False)
 
     def cell(self, run: str | None, metric: str, benchmark: str = "", task: str = "", language: str = "") -> Cell:
         """The measurement of ``run``; :data:`NOTHING` when absent. ``benchmark`` drops the tier's prefix.
@@ -133,10 +135,13 @@ def load(folder: str | Path = "data/results", tier: str = "pocket") -> Results:
         if missing := [column for column in COLUMNS if column not in rows]:
             raise UserError(f"{path} lacks the column {missing[0]!r}: make it again with `make study`")
     items = pandas.read_parquet(item_path) if item_path.exists() else pandas.DataFrame(columns=ITEM_COLUMNS)
-    return build(rows, items, tier)
+    run_path = folder / f"{tier}_runs.csv"
+    runs = pandas.read_csv(run_path, keep_default_na=False) if run_path.exists() else None
+    return build(rows, items, tier, runs)
 
 
-def build(rows: pandas.DataFrame, items: pandas.DataFrame | None = None, tier: str = "pocket") -> Results:
+def build(rows: pandas.DataFrame, items: pandas.DataFrame | None = None, tier: str = "pocket",
+          provenance: pandas.DataFrame | None = None) -> Results:  # fmt: skip
     """A :class:`Results` from frames in the records' format; rows of another tier are left out."""
     import pandas
 
@@ -155,7 +160,8 @@ def build(rows: pandas.DataFrame, items: pandas.DataFrame | None = None, tier: s
         for name in {benchmark, ""} if row.metric in ("kl_to_dense", "bits_per_byte") else {benchmark}:
             for language in {row.language, ""}:
                 cells.setdefault((row.run_id, row.metric, name, row.task, language), cell)
-    return Results(tier, rows, items, runs, cells)
+    made = {} if provenance is None else {line["run_id"]: line for line in provenance.to_dict("records")}
+    return Results(tier, rows, items, runs, cells, made)
 
 
 def suite(benchmark: str) -> str:
