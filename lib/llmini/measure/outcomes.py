@@ -63,7 +63,7 @@ def gold_index(task: Any, doc: dict) -> int | None:
 
 
 def parent_names(loaded: dict[str, Any], benchmark: str) -> dict[str, str]:
-    """Our task name of each leaf task: the child of the benchmark's group that holds it, without the group's name."""
+    """Our task name of each leaf task: the group's child that holds it, without the group's or the tier's name."""
     names = {}
 
     def walk(name: str, ours: str) -> None:
@@ -74,7 +74,7 @@ def parent_names(loaded: dict[str, Any], benchmark: str) -> dict[str, str]:
             walk(child, ours)
 
     for child in loaded["group_map"][benchmark]:
-        walk(child, child.removeprefix(f"{benchmark}_"))
+        walk(child, child.removeprefix(f"{benchmark}_").removeprefix("pocket_").removesuffix("_dev"))
     return names
 
 
