@@ -1,0 +1,91 @@
+"""Pieces of the report's sentences, in English and in Arabic.
+
+In Arabic, counts are put as "how many: k of n", which agrees with every number; changes are named as a rise or a fall,
+because a minus sign has no fixed side in right-to-left text.
+"""
+
+from __future__ import annotations
+
+import html
+import math
+from collections.abc import Iterable
+
+from llmini.report import labels
+from llmini.report.display import Shown, number
+
+
+def said(english: str, arabic: str) -> Shown:
+    """An answer in both languages: English, then Arabic in a right-to-left paragraph."""
+    return Shown(f'<p>{html.escape(english)}</p>\n<p dir="rtl" lang="ar">{arabic}</p>', f"{english}\n{arabic}")
+
+
+def nothing() -> Shown:
+    """The answer of a section whose runs are not there."""
+    return said("Not measured.", "لم يُقَس.")
+
+
+def name(method: str) -> str:
+    """A method's Latin name, kept in its own direction inside Arabic text."""
+    return f"<bdi>{html.escape(labels.method(method))}</bdi>"
+
+
+def listed(words: Iterable[str], comma: str = ", ") -> str:
+    """``a, b and c``; ``none`` for nothing."""
+    words = list(words)
+    if len(words) < 2:
+        return words[0] if words else "none"
+    return f"{comma.join(words[:-1])}{comma.rstrip() if comma != ', ' else ''} and {words[-1]}"
+
+
+def order(methods: Iterable[str]) -> str:
+    """``SparseGPT, Wanda and Magnitude``."""
+    return listed(labels.method(method) for method in methods)
+
+
+def per_language(methods: dict[str, Iterable[str]]) -> str:
+    """``A, B and C in both languages``, or one list for Arabic and one for English where they differ."""
+    arabic, english = (order(methods[code]) for code in ("ar", "en"))
+    return f"{arabic} in both languages" if arabic == english else f"{arabic} in Arabic and {english} in English"
+
+
+def arabic_per_language(methods: dict[str, Iterable[str]]) -> str:
+    """``… في اللغتين``, or one order for Arabic and one for English where they differ."""
+    arabic, english = (arabic_order(methods[code]) for code in ("ar", "en"))
+    return f"{arabic} في اللغتين" if arabic == english else f"{arabic} في العربية، و{english} في الإنجليزية"
+
+
+def arabic_order(methods: Iterable[str]) -> str:
+    """``SparseGPT ثم Wanda ثم Magnitude``."""
+    return " ثم ".join(name(method) for method in methods) or "لا شيء"
+
+
+def percent(value: float) -> str:
+    """``95.3 %``; ``not measured`` for NaN."""
+    return "not measured" if math.isnan(value) else f"{number(value, 1)} %"
+
+
+def arabic_percent(value: float) -> str:
+    """``95.3%``; ``غير مقيس`` for NaN."""
+    return "غير مقيس" if math.isnan(value) else f"{number(value, 1)}%"
+
+
+def points(value: float) -> str:
+    """``loses 3.1 points``, ``gains 0.4 points`` for a loss in points."""
+    return (
+        "not measured" if math.isnan(value) else f"{'gains' if value < 0 else 'loses'} {number(abs(value), 1)} points"
+    )
+
+
+def arabic_points(value: float) -> str:
+    """``خسارة 3.1 نقطة`` or ``كسب 0.4 نقطة`` for a loss in points."""
+    return "غير مقيس" if math.isnan(value) else f"{'كسب' if value < 0 else 'خسارة'} {number(abs(value), 1)} نقطة"
+
+
+def change(value: float) -> str:
+    """``falls by 12 %`` or ``rises by 3 %``."""
+    return f"{'falls' if value < 0 else 'rises'} by {abs(value):.0f} %"
+
+
+def arabic_change(value: float) -> str:
+    """``انخفاض بنسبة 12%`` or ``ارتفاع بنسبة 3%``."""
+    return f"{'انخفاض' if value < 0 else 'ارتفاع'} بنسبة {abs(value):.0f}%"
