@@ -1,0 +1,276 @@
+"""The `llmini` command: compress a language model, plan it, or measure what it costs to run.
+
+Results go to stdout; stderr holds progress bars on a terminal and, for a fault, one line. Exit codes: 0 done, 2 a fault
+the user can mend, 1 a fault of ours, 130 Ctrl-C, 143 terminated.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import io
+import logging
+import os
+import sys
+import time
+import warnings
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, NoReturn
+
+from llmini import __version__, models, settings
+from llmini.settings import UserError
+
+SMALL = 100e6  # a checkpoint below this many parameters is calibrated as the pocket models are
+EXAMPLES = """\
+examples:
+  llmini allam_7b --quant w4a16                       the pocket model, 4-bit GPTQ, in seconds on a CPU
+  llmini allam_7b --prune wanda --quant w8a16 --bench prune, quantize, then measure size, memory and speed
+  llmini Qwen/Qwen3-8B --quant w8a8 --plan            what it would take here; fetches nothing but config.json
+  llmini ./my-model --prune sparsegpt --prune-config sparsity=0.7,sparsity_profile=owl
+  llmini ./my-model --prune wanda --prune-config mask_structure=2:4 --calibration notes.txt
+  llmini --convert ./old-pickles --output ./new       pytorch_model.bin to safetensors
+"""
+
+
+class Parser(argparse.ArgumentParser):
+    """argparse whose faults are UserErrors, so that they too are one line."""
+
+    def error(self, message: str) -> NoReturn:
+        raise UserError(f"{message}; see `llmini --help`")
+
+
+def parser() -> Parser:
+    """The command line."""
+    from llmini.compress import prune, quantize
+
+    def listing(title: str, methods: Any) -> str:
+        rows = [f"  {name:<11}{methods[name] if hasattr(methods, 'keys') else ''}".rstrip() for name in methods]
+        return "\n".join([title, *rows])
+
+    epilog = "\n\n".join([listing("--quant:", quantize.METHODS), listing("--prune:", prune.METHODS), EXAMPLES])
+    cli = Parser(
+        prog="llmini", usage="llmini MODEL [--quant METHOD] [--prune METHOD] [options]", allow_abbrev=False,
+        description="Compress a language model, and see what that costs.", epilog=epilog,
+        formatter_class=lambda prog: argparse.RawDescriptionHelpFormatter(prog, max_help_position=30, width=110),
+    )  # fmt: skip
+    cli.add_argument("model", nargs="?", metavar="MODEL", help="a name from --list, a checkpoint folder, or a hub id")
+    how = cli.add_argument_group("compression (prune first, then quantize)")
+    how.add_argument("--quant", metavar="METHOD", help="quantize, see below")
+    how.add_argument("--quant-config", metavar="K=V,…", help="group_size=128, block_size=128, damping=0.01, "
+                     "smoothing_strength=0.5 (w8a8)")  # fmt: skip
+    how.add_argument("--prune", metavar="METHOD", help="prune, see below")
+    how.add_argument("--prune-config", metavar="K=V,…", help="sparsity=0.5, mask_structure=N:M, sparsity_profile=owl, "
+                     "block_size=128, damping=0.01")  # fmt: skip
+    text = cli.add_argument_group("calibration text")
+    text.add_argument("--calibration", metavar="SOURCE", help="world, c4, wikitext2, or a .txt or .jsonl file "
+                      "(default: world for pocket models, else c4)")  # fmt: skip
+    text.add_argument("--calibration-language", metavar="LANG", default="en", help="en, ar or mixed (default: en)")
+    text.add_argument("--samples", type=int, metavar="N", help="windows of text (default: 96 pocket, else 128)")
+    text.add_argument("--length", type=int, metavar="N", help="tokens a window (default: 512 pocket, else 2048)")
+    text.add_argument("--seed", type=int, default=0, metavar="N", help="which windows are taken (default: 0)")
+    out = cli.add_argument_group("output")
+    out.add_argument("--output", metavar="DIR", help="checkpoint folder (default: ./MODEL-METHODS)")
+    out.add_argument("--overwrite", action="store_true", help="replace a folder that llmini wrote")
+    out.add_argument("--bench", action="store_true", help="measure size, memory and tokens per second of the result, "
+                     "or of MODEL itself when no method is given")  # fmt: skip
+    rest = cli.add_argument_group("more")
+    rest.add_argument("--plan", action="store_true", help="print sizes, memory and time it would take; loads no weights")
+    rest.add_argument("--convert", action="store_true", help="rewrite the pickled weights of the folder MODEL as safetensors")
+    rest.add_argument("--tier", metavar="TIER", help="pocket, small, full or rehearsal: where names are looked up "
+                      "(default: the first tier that has the name)")  # fmt: skip
+    rest.add_argument("--trust-remote-code", action="store_true", help="run the checkpoint's own Python code")
+    rest.add_argument("--list", action="store_true", help="print the models and the methods")
+    rest.add_argument("--version", action="version", version=f"llmini {__version__}")
+    return cli
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Run the command and return its exit code."""
+    try:
+        with quiet():
+            return command(parser().parse_args(argv))
+    except UserError as fault:
+        return say_fault(" ".join(str(fault).split()), 2)
+    except KeyboardInterrupt as fault:
+        name = str(fault)
+        return say_fault(f"stopped{f' by {name}' if name else ''}: nothing was written", 143 if name else 130)
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    except MemoryError:
+        return say_fault("out of memory: see `--plan` for what the model needs", 1)
+    except Exception as fault:
+        if os.environ.get("LLMINI_DEBUG"):
+            raise
+        text = " ".join(str(fault).split())[:300]
+        return say_fault(f"internal error, {type(fault).__name__}: {text} (LLMINI_DEBUG=1 shows where)", 1)
+
+
+def say_fault(line: str, code: int) -> int:
+    """Write the one line of a fault, and return the exit code."""
+    with contextlib.suppress(OSError):
+        sys.stdout.flush()
+    red, plain = ("\033[31m", "\033[0m") if sys.stderr.isatty() else ("", "")
+    print(f"{red}llmini:{plain} {line}", file=sys.stderr)
+    return code
+
+
+def command(arguments: argparse.Namespace) -> int:
+    """Do what the arguments ask for."""
+    if arguments.list:
+        print(catalogue())
+        return 0
+    if not arguments.model:
+        raise UserError("name a MODEL: one from `llmini --list`, a checkpoint folder, or a hub id (see `llmini --help`)")
+    if arguments.convert:
+        return convert(arguments)
+    from llmini.compress import options
+
+    asked = options.request(arguments.quant, arguments.prune, arguments.prune_config, arguments.quant_config)
+    tier = settings.check_tier(arguments.tier) if arguments.tier else tier_of(arguments.model)
+    output = Path(arguments.output or f"{Path(arguments.model).name}-{asked.slug}")
+    if arguments.plan:
+        from llmini.compress import plan
+
+        print(plan.text(plan.plan(arguments.model, tier, asked, samples=arguments.samples, length=arguments.length,
+                                  output=output, trust_remote_code=arguments.trust_remote_code)))  # fmt: skip
+        return 0
+    if not (asked.quant or asked.prune):
+        if not arguments.bench:
+            raise UserError("nothing to do: pass --quant, --prune, --bench or --plan")
+        bench(arguments.model, tier, arguments.trust_remote_code)
+        return 0
+    from llmini.compress import checkpoint
+
+    steps = Steps()
+    made = checkpoint.compress(
+        arguments.model, output, tier=tier, quant=arguments.quant, prune=arguments.prune,
+        prune_config=arguments.prune_config, quant_config=arguments.quant_config,
+        calibration_source=arguments.calibration, calibration_language=arguments.calibration_language,
+        samples=arguments.samples, length=arguments.length, seed=arguments.seed, overwrite=arguments.overwrite,
+        trust_remote_code=arguments.trust_remote_code, say=steps,
+    )  # fmt: skip
+    steps.finish()
+    summary(made, output)
+    if arguments.bench:
+        bench(str(made), tier, arguments.trust_remote_code)
+    return 0
+
+
+class Steps:
+    """Prints each step as it begins, and how long the whole took."""
+
+    def __init__(self) -> None:
+        self.start = time.perf_counter()
+
+    def __call__(self, line: str) -> None:
+        print(f"[{time.perf_counter() - self.start:6.1f} s] {line}", flush=True)
+
+    def finish(self) -> None:
+        self("done")
+
+
+def summary(made: Path, shown: Path) -> None:
+    """Print the measured sizes of a checkpoint that was just written."""
+    import json
+
+    from llmini.compress import card
+
+    recipe = json.loads((made / "llmini.json").read_text(encoding="utf8"))
+    print(f"\n{recipe['label']}, {card.deeds(recipe)}\n")
+    print(f"  {'':<15}{'this':>12}{'dense':>12}{'ratio':>9}")
+    for key, meaning in card.SIZES.items():
+        mine, theirs = recipe["sizes"][key], recipe["dense_sizes"][key]
+        print(f"  {key:<15}{card.readable(mine):>12}{card.readable(theirs):>12}{theirs / mine:>8.2f}x  {meaning}")
+    print(f"\n  written to {shown}: loads with AutoModelForCausalLM.from_pretrained")
+
+
+def bench(model: str, tier: str, trust_remote_code: bool) -> None:
+    """Load a checkpoint as anyone would, and print its size on disk, memory and speed."""
+    from llmini.compress.card import readable
+    from llmini.measure import cost
+
+    folder = models.locate(model, tier, trust_remote_code=trust_remote_code)
+    loaded, tokenizer = models.load(model, tier, trust_remote_code=trust_remote_code)
+    found = cost.cost(loaded, tokenizer)
+    disk = sum(path.stat().st_size for path in folder.glob("*.safetensors"))
+    print(f"\n{model} on {settings.device()}\n\n  {'on disk':<20}{readable(disk)}")
+    print(f"  {'peak memory':<20}{readable(found['peak_memory'])}")
+    print(f"  {'tokens per second':<20}{found['tokens_per_second']:.1f}\n  {'latency':<20}{found['latency_ms']:.1f} ms")
+    executes = "yes" if found["executes_compressed"] else "no"
+    print(f"  {'executes the format':<20}{executes}" + (f": {found['note']}" if found.get("note") else ""))
+
+
+def convert(arguments: argparse.Namespace) -> int:
+    """``--convert``: pickled weights to safetensors."""
+    from llmini.compress import convert as conversion
+
+    source = Path(arguments.model)
+    output = Path(arguments.output or f"{source.name}-safetensors")
+    conversion.convert(source, output, overwrite=arguments.overwrite, trust_remote_code=arguments.trust_remote_code)
+    print(f"written to {output}")
+    return 0
+
+
+def tier_of(model: str) -> str:
+    """The first tier that has the name; otherwise pocket for a small local checkpoint, and full for all else."""
+    from llmini import validate
+
+    for tier in ("pocket", "small", "full"):
+        if model in models.names(tier):
+            return tier
+    folder = Path(model).expanduser()
+    with contextlib.suppress(UserError):
+        if folder.is_dir() and validate.check(folder).parameters < SMALL:
+            return "pocket"
+    return "full"
+
+
+def catalogue() -> str:
+    """The text of ``--list``."""
+    from llmini.compress import prune, quantize
+
+    lines = []
+    for tier in ("pocket", "small", "full"):
+        lines.append(f"{tier} models")
+        for name in models.names(tier):
+            found = models.spec(name, tier)
+            source = Path(found.source)
+            if source.is_absolute():
+                source = source.relative_to(settings.root()) if source.is_dir() else "not there yet: `make pocket-models`"
+            lines.append(f"  {name:<18}{found.label:<26}{source}")
+        lines.append("")
+    for title, methods in (("quantization (--quant)", quantize.METHODS), ("pruning (--prune)", prune.METHODS)):
+        described = methods if hasattr(methods, "items") else dict.fromkeys(methods, "")
+        lines += [title, *(f"  {name:<18}{meaning}".rstrip() for name, meaning in described.items()), ""]
+    return "\n".join(lines).rstrip()
+
+
+@contextlib.contextmanager
+def quiet() -> Iterator[None]:
+    """Keep the libraries' chatter off stderr; without a terminal their progress bars too. LLMINI_DEBUG lets all through."""
+    if os.environ.get("LLMINI_DEBUG"):
+        yield
+        return
+    wanted = {"LLM_COMPRESSOR_LOG_LEVEL": "ERROR", "TRANSFORMERS_VERBOSITY": "error", "TOKENIZERS_PARALLELISM": "false"}
+    added = {name: value for name, value in wanted.items() if name not in os.environ}
+    os.environ.update(added)
+    before = logging.root.manager.disable
+    logging.disable(logging.WARNING)
+    try:
+        with contextlib.ExitStack() as stack:
+            stack.enter_context(warnings.catch_warnings())
+            warnings.simplefilter("ignore")
+            if not sys.stderr.isatty():
+                # Some bars are drawn whatever TQDM_DISABLE says; our own line is written after this block.
+                stack.enter_context(contextlib.redirect_stderr(io.StringIO()))
+            yield
+    finally:
+        logging.disable(before)
+        for name in added:
+            os.environ.pop(name, None)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

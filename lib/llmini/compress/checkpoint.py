@@ -1,0 +1,248 @@
+"""From a model to a compressed checkpoint folder: the one call behind the `llmini` command and the notebooks."""
+
+from __future__ import annotations
+
+import math
+import shutil
+import time
+from collections.abc import Callable, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from llmini import models, settings, validate
+from llmini.compress import card, folder, invariants, options, sizes
+from llmini.compress import prune as pruning
+from llmini.compress import quantize as quantization
+from llmini.settings import UserError
+
+# tier -> (source, samples, length): the study's 128 x 2,048 tokens of C4, and what a pocket model can hold.
+CALIBRATION = {"pocket": ("world", 96, 512), "rehearsal": ("world", 96, 512)}
+STUDY_CALIBRATION = ("c4", 128, 2048)
+# What a multimodal model keeps beside its tokenizer; the compressed checkpoint keeps it too.
+PROCESSOR_FILES = ("preprocessor_config.json", "processor_config.json", "video_preprocessor_config.json")
+
+
+def compress(
+    source: str | Path, output: str | Path, *, tier: str = "pocket", quant: str | None = None, prune: str | None = None,
+    prune_config: str | Mapping | None = None, quant_config: str | Mapping | None = None,
+    calibration_source: str | None = None, calibration_language: str = "en", samples: int | None = None,
+    length: int | None = None, seed: int = 0, overwrite: bool = False, trust_remote_code: bool = False,
+    outliers: bool = False, say: Callable[[str], None] | None = None,
+) -> Path:  # fmt: skip
+    """Compress ``source`` into the checkpoint folder ``output`` and return its path; prune first, then quantize.
+
+    source: registry name, folder or hub id, dense or a LoRA adapter (merged first). prune_config, quant_config:
+    ``"name=value,…"`` or a mapping, see `options`. Calibration defaults follow the tier. outliers: first rescale
+    channels so that activations have outliers, a change the model's function does not see (pocket tier).
+    say: called with a line of text as each step begins.
+    The folder holds safetensors, tokenizer, recipe (llmini.json) and card (README.md); it appears whole or not at all.
+    Raises UserError for everything a user can mend, InvariantError when compression broke what it must leave alone.
+    """
+    say = say or (lambda line: None)
+    output = Path(output).expanduser().absolute()
+    settings.check_tier(tier)
+    asked = options.request(quant, prune, prune_config, quant_config)
+    if not (quant or prune or outliers):
+        raise UserError("nothing to do: pass a quantization method, a pruning method, or both")
+    folder.check_output(output, overwrite)
+    home = models.locate(source, tier, trust_remote_code=trust_remote_code)
+    folder.check_output(output, overwrite, home)
+    found = inspect(home, source, tier, trust_remote_code)
+    options.fit(asked, found.linears)
+    for note in asked.notes:
+        say(f"note: {note}")
+
+    times = Times(say)
+    with folder.whole(output, expected_bytes(found, asked), overwrite) as partial:
+        with times("import", "loading the libraries"):
+            warm(asked)
+        settings.seed_everything(seed)
+        clear_peak()
+        calibration = None
+        if needs_calibration(asked):
+            default = CALIBRATION.get(tier, STUDY_CALIBRATION)
+            text, samples, length = calibration_source or default[0], samples or default[1], length or default[2]
+            check_length(found, length)
+            with times("calibrate", f"calibration text: {samples} x {length} tokens of {text} ({calibration_language})"):
+                calibration = read_calibration(home, found, tier, text, calibration_language, samples, length, seed,
+                                               trust_remote_code)  # fmt: skip
+        elif calibration_source:
+            say(f"note: {asked.slug} needs no calibration text: {calibration_source} is not read")
+        with times("load", f"loading {home}"):
+            model, tokenizer = models.load(home, tier, "cpu", storage_dtype(), trust_remote_code)
+            if found.kind == "adapter":
+                model = model.merge_and_unload()
+        if calibration is not None:
+            check_vocabulary(model, calibration)
+        if outliers:
+            from llmini.pocket import pretrain
+
+            with times("outliers", "rescaling channels so that activations have outliers"):
+                model = pretrain.add_outlier_channels(model, seed) or model
+        dense = sizes.sizes(model, home)
+        if found.kind == "adapter":
+            dense["size_disk"] = found.nbytes  # the base's; the folder given holds the adapter alone
+        model = run(model, asked, calibration, times)
+        with times("save", f"writing {output}"):
+            save(model, tokenizer, home, partial, trust_remote_code)
+        recipe = card.recipe(
+            source=str(source), tier=tier, label=label(source, tier), asked=asked, calibration=calibration, seed=seed,
+            outliers=outliers, seconds=times.seconds, peak_memory=peak(), dense=dense, sizes=sizes.sizes(model, partial),
+            pruned=getattr(model, "llmini_pruned", None),
+        )  # fmt: skip
+        card.write(partial, output.name, recipe)
+    return output
+
+
+def run(model: Any, asked: options.Request, calibration: Any, times: Times) -> Any:
+    """Prune, check, quantize, check; both checks against the snapshot taken before."""
+    before = invariants.snapshot(model, calibration)
+    expected: dict[str, Any] = {}
+    if asked.prune:
+        with times("prune", f"pruning: {asked.prune} {asked.prune_options}"):
+            model = pruning.prune(model, asked.prune, calibration, **asked.prune_options)
+        expected = {"prune": asked.prune, "mask_structure": asked.prune_options["mask_structure"],
+                    "sparsity": model.llmini_pruned}  # one share per layer  # fmt: skip
+        invariants.check(before, model, **expected)
+        # A new snapshot, so that quantization is held to the zeros that pruning made.
+        before = invariants.snapshot(model, calibration)
+    if asked.quant:
+        with times("quantize", f"quantizing: {asked.quant} {asked.quant_options or ''}".rstrip()):
+            model = quantization.quantize(model, asked.quant, calibration, **asked.quant_options)
+        invariants.check(before, model, quant=asked.quant, **expected)
+    return model
+
+
+def save(model: Any, tokenizer: Any, home: Path, partial: Path, trust_remote_code: bool) -> None:
+    """Weights, tokenizer and processor files; what was written must itself pass for a checkpoint."""
+    model.save_pretrained(partial, safe_serialization=True)
+    tokenizer.save_pretrained(partial)
+    kept = [home / name for name in PROCESSOR_FILES] + (list(home.glob("*.py")) if trust_remote_code else [])
+    for path in kept:
+        if path.is_file():
+            shutil.copyfile(path, partial / path.name)
+    validate.check(partial, trust_remote_code)
+
+
+def inspect(home: Path, source: str | Path, tier: str, trust_remote_code: bool) -> validate.Checkpoint:
+    """The checkpoint's files, or its base model's for an adapter. Raises UserError for one that is compressed already."""
+    found = validate.check(home, trust_remote_code)
+    if found.kind == "adapter":
+        base = models.locate(found.config["base_model_name_or_path"], tier, trust_remote_code=trust_remote_code)
+        if (home / found.config["base_model_name_or_path"]).is_dir():
+            base = home / found.config["base_model_name_or_path"]
+        inner = validate.check(base, trust_remote_code)
+        if inner.kind != "dense":
+            raise UserError(f"{source} adapts a quantized base ({inner.kind}): merge it into the dense base first")
+        return validate.Checkpoint(home, "adapter", inner.config, inner.shapes, inner.nbytes)
+    if found.kind != "dense":
+        raise UserError(f"{source} is compressed already ({found.kind}): start from its dense checkpoint")
+    if not found.linears:
+        raise UserError(f"{source} has no decoder layers that llmini knows: give a causal language model")
+    return found
+
+
+def needs_calibration(asked: options.Request) -> bool:
+    """Whether any step asked for reads text: OWL does, whatever the pruner."""
+    prune = asked.prune and pruning.needs_calibration(asked.prune, asked.prune_options["sparsity_profile"])
+    return bool(prune or (asked.quant and quantization.needs_calibration(asked.quant)))
+
+
+def read_calibration(home: Path, found: validate.Checkpoint, tier: str, text: str, language: str, samples: int,
+                     length: int, seed: int, trust_remote_code: bool) -> Any:  # fmt: skip
+    """Calibration windows by the model's own tokenizer; before the weights are loaded, so that bad text fails early."""
+    from llmini import texts
+
+    place = home
+    if found.kind == "adapter" and not any((home / name).is_file() for name in validate.TOKENIZER_FILES):
+        place = models.locate(validate.check(home).config["base_model_name_or_path"], tier)
+    tokenizer = models.load_tokenizer(place, trust_remote_code)
+    return texts.calibration(tokenizer, text, language, samples, length, seed)
+
+
+def check_length(found: validate.Checkpoint, length: int) -> None:
+    """Raise UserError when calibration windows are longer than the positions the model has."""
+    most = {**found.config, **found.config.get("text_config", {})}.get("max_position_embeddings")
+    if most and length > most:
+        raise UserError(f"windows of {length} tokens exceed the model's {most} positions: pass --length {most} or less")
+
+
+def check_vocabulary(model: Any, calibration: Any) -> None:
+    """Raise UserError when the tokenizer knows tokens that the embeddings do not."""
+    rows = model.get_input_embeddings().weight.shape[0]
+    if int(calibration.ids.max()) >= rows:
+        raise UserError(f"the tokenizer does not belong to the model: token {int(calibration.ids.max())} of {rows} rows")
+
+
+def storage_dtype() -> Any:
+    """The checkpoint's own type, so that what is not compressed keeps its bytes; fp16 on GPUs without bf16 (T4)."""
+    import torch
+
+    device = settings.device()
+    plain = device.type == "cuda" and settings.default_dtype(device) == torch.float16
+    return torch.float16 if plain else "auto"
+
+
+def expected_bytes(found: validate.Checkpoint, asked: options.Request) -> int:
+    """Bytes the checkpoint will take on disk, a little generously, from the shapes in the headers."""
+    linear = sum(math.prod(shape) for shape in found.linears.values())
+    width = found.nbytes / max(1, found.parameters)
+    bits = {None: 8 * width}.get(asked.quant) or (4.6 if asked.quant.startswith(("w4", "int4")) else 8.2)
+    return int((found.parameters - linear) * width + linear * bits / 8 + 2**20)
+
+
+def label(source: str | Path, tier: str) -> str:
+    """What captions call the model."""
+    return models.spec(str(source), tier).label if str(source) in models.names(tier) else Path(source).name
+
+
+def warm(asked: options.Request) -> None:
+    """Import what the steps will need, so that their seconds are their own."""
+    import torch  # noqa: F401
+    import transformers  # noqa: F401
+    from transformers import AutoModelForCausalLM  # noqa: F401
+
+    if asked.prune not in (None, "magnitude") or asked.quant not in (None, "int8", "int4", "int4_fp4"):
+        from llmcompressor.entrypoints.oneshot import Oneshot  # noqa: F401
+
+
+class Times:
+    """Seconds of each step; announces it through ``say``."""
+
+    def __init__(self, say: Callable[[str], None]) -> None:
+        self.seconds: dict[str, float] = {}
+        self.say = say
+
+    @contextmanager
+    def __call__(self, step: str, line: str) -> Any:
+        self.say(line)
+        start = time.perf_counter()
+        yield
+        self.seconds[step] = round(time.perf_counter() - start, 3)
+
+
+def clear_peak() -> None:
+    """Start a new peak: of the GPU's allocator where there is one, and of this process's resident memory (Linux)."""
+    import torch
+
+    if torch.cuda.is_available():
+        torch.cuda.reset_peak_memory_stats()
+    try:
+        Path("/proc/self/clear_refs").write_text("5")
+    except OSError:
+        return
+
+
+def peak() -> dict[str, int]:
+    """Peak bytes since `clear_peak`: ``host`` (resident set, libraries included) and, with a GPU, ``gpu``."""
+    import resource
+
+    import torch
+
+    try:
+        status = Path("/proc/self/status").read_text()
+        host = int(status.split("VmHWM:")[1].split()[0]) * 1024
+    except (OSError, IndexError):
+        host = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+    return {"host": host, **({"gpu": torch.cuda.max_memory_allocated()} if torch.cuda.is_available() else {})}
