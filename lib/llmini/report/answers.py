@@ -82,8 +82,8 @@ def pruning(results: Results) -> Shown:
     place = {code: ranked(results, runs, code) for code in labels.SUITES}
     return said(
         f"At 50 % sparsity {labels.model(MAIN, results.tier)} keeps, of its Arabic and its English accuracy, "
-        f"{shares(own)}, where the study reports {shares(study)}. By KL to dense, from closest to farthest, the order is "
-        f"{per_language(place)}.",
+        f"{shares(own)}, where the study reports {shares(study)}. By KL to dense, from closest to farthest, the "
+        f"order is {per_language(place)}.",
         f"ما يبقى من دقة العربية ثم من دقة الإنجليزية بعد حذف نصف الأوزان: {arabic}. الترتيب من الأقرب إلى النموذج "
         f"الأصلي إلى الأبعد عنه: {arabic_per_language(place)}.",
     )

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from llmini.report.measured import Results
 
 EIGHT, FOUR = ("int8", "w8a8", "w8a16", "fp8"), ("int4", "int4_fp4", "w4a16", "w4a16_awq", "w4a16_rtn")
-CLASSES = (("8-bit formats", "صيغ الثمانية بتات", EIGHT), ("4-bit formats", "صيغ الأربعة بتات", FOUR),
+CLASSES = (("8-bit formats", "صيغ 8 بت", EIGHT), ("4-bit formats", "صيغ 4 بت", FOUR),
            ("pruning to 50 %", "التقليم إلى النصف", labels.PRUNE))  # fmt: skip
 
 

@@ -168,7 +168,7 @@ def absent(axes: Axes) -> None:
 
 def offsets(count: int, spread: float = 0.5) -> list[float]:
     """``count`` positions around 0, evenly over ``spread``: what keeps the models of one line apart."""
-    return [0.0] if count < 2 else [spread * (i / (count - 1) - 0.5) for i in range(count)]
+    return [0.0] * count if count < 2 else [spread * (i / (count - 1) - 0.5) for i in range(count)]
 
 
 @dataclass(frozen=True)
