@@ -93,18 +93,10 @@ def everything_quantized(model: nn.Module) -> None:
     """Raise InvariantError for a decoder Linear layer that is not quantized, or another module that is."""
     inside = set(layers.decoder_linears(model))
     for name, module in model.named_modules():
-        if bits(module) is None and name in inside:
+        if layers.bits(module) is None and name in inside:
             raise InvariantError(f"{name} was not quantized")
-        if bits(module) is not None and name not in inside:
+        if layers.bits(module) is not None and name not in inside:
             raise InvariantError(f"{name} was quantized, but is no Linear layer of the decoder")
-
-
-def bits(module: nn.Module) -> int | None:
-    """Bits of a quantized module's weight: from compressed-tensors' scheme or bitsandbytes' class; None when dense."""
-    weights = getattr(getattr(module, "quantization_scheme", None), "weights", None)
-    if weights is not None:
-        return weights.num_bits
-    return {"Linear8bitLt": 8, "Linear4bit": 4}.get(type(module).__name__)
 
 
 def right_sparsity(model: nn.Module, sparsity: float | list[float] | None, mask_structure: str | None) -> None:
@@ -127,7 +119,7 @@ def right_sparsity(model: nn.Module, sparsity: float | list[float] | None, mask_
         asked = sparsity[block] if isinstance(sparsity, (list, tuple)) else sparsity
         share = zeros.float().mean().item()
         # Quantization rounds small weights to zero as well, so there the share may only be larger.
-        if share < asked - TOLERANCE or (bits(module) is None and share > asked + TOLERANCE):
+        if share < asked - TOLERANCE or (layers.bits(module) is None and share > asked + TOLERANCE):
             raise InvariantError(f"{name} has {share:.4f} zeros where {asked:.4f} was asked for")
 
 
@@ -158,6 +150,7 @@ def identity_modifier(model: PreTrainedModel, calibration: Any) -> Any:
 def outputs(model: PreTrainedModel, ids: torch.Tensor) -> dict[str, torch.Tensor]:
     """Output of every decoder layer, (tokens, d), then the logits, (tokens, vocabulary), in fp32 on the CPU."""
     import torch
+    from compressed_tensors.utils import get_execution_device
 
     found: dict[str, torch.Tensor] = {}
 
@@ -168,9 +161,11 @@ def outputs(model: PreTrainedModel, ids: torch.Tensor) -> dict[str, torch.Tensor
         return hook
 
     handles = [block.register_forward_hook(keep(name)) for name, block in layers.decoder_layers(model).items()]
+    # Where the embeddings compute, not where they rest: llmcompressor keeps large models in main memory.
+    device = get_execution_device(model.get_input_embeddings())
     try:
         with torch.no_grad():
-            logits = model(input_ids=ids.to(model.device)).logits
+            logits = model(input_ids=ids.to(device), use_cache=False).logits
     finally:
         for handle in handles:
             handle.remove()
@@ -220,13 +215,14 @@ def dequantized(module: nn.Module) -> torch.Tensor:
     """The weight (out, in) as numbers, on the CPU, whatever the module's format."""
     import torch
 
-    weight = module.weight
+    weight = module.weight.detach()
     if type(module).__name__ == "Linear4bit":
         import bitsandbytes.functional
 
         module.state_dict()  # undoes the layout that the CPU's first forward pass leaves
         weight = bitsandbytes.functional.dequantize_4bit(module.weight.data, module.weight.quant_state)
-    return weight.detach().to("cpu", torch.int8 if weight.dtype == torch.int8 else torch.float32)
+    fp8 = weight.is_floating_point() and weight.dtype.itemsize == 1  # torch compares no fp8 numbers
+    return weight.to("cpu", torch.float32 if fp8 else weight.dtype)
 
 
 def packed(mask: torch.Tensor) -> torch.Tensor:

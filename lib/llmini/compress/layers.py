@@ -43,6 +43,19 @@ def decoder_linears(model: nn.Module) -> dict[str, nn.Module]:
     }
 
 
+def bits(module: nn.Module) -> int | None:
+    """Bits of a quantized module's weight: from compressed-tensors' scheme or bitsandbytes' class; None when dense."""
+    weights = getattr(getattr(module, "quantization_scheme", None), "weights", None)
+    if weights is not None:
+        return weights.num_bits
+    return {"Linear8bitLt": 8, "Linear4bit": 4}.get(type(module).__name__)
+
+
+def is_quantized(model: nn.Module) -> bool:
+    """Whether any decoder Linear layer is quantized, in memory or as loaded from a checkpoint."""
+    return any(bits(module) is not None for module in decoder_linears(model).values())
+
+
 def prefix(model: nn.Module) -> str:
     """Regular expression for the names of the decoder blocks: ``re:model\\.layers\\.\\d+``."""
     first = next(iter(decoder_layers(model)))
@@ -103,11 +116,9 @@ def oneshot(model: nn.Module, recipe: list, calibration: Any = None) -> None:
         def validate_model(self, model: Any) -> None:
             """The config in memory is the truth here."""
 
-    model.config.use_cache, cache = False, model.config.use_cache
     with watched() as warnings, unpinned():
         loader = None if calibration is None else calibration.loader()
         InMemory(model=model, recipe=recipe, dataset=loader, processor=NO_PROCESSOR)()
-    model.config.use_cache = cache
     for line in warnings:
         if line.startswith(FALLBACKS):
             raise UserError(f"not the method asked for: {line}; give more calibration text or a larger damping")

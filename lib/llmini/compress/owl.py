@@ -53,9 +53,13 @@ def scores(module: torch.nn.Linear, norm: torch.Tensor) -> torch.Tensor:
 
 
 def input_norms(model: PreTrainedModel, calibration: Any) -> dict[str, torch.Tensor]:
-    """‖x_j‖₂ of every input j of every decoder Linear layer over all calibration tokens, on the dense model."""
-    import torch
+    """‖x_j‖₂ of every input j of every decoder Linear layer over all calibration tokens, on the dense model.
 
+    Runs as a step of llmcompressor that compresses nothing, so that large models pass through the GPU layer by layer.
+    """
+    from llmcompressor.modifiers import Modifier
+
+    linears = layers.decoder_linears(model)
     squares: dict[str, torch.Tensor] = {}
 
     def add(name: str) -> Any:
@@ -65,12 +69,18 @@ def input_norms(model: PreTrainedModel, calibration: Any) -> dict[str, torch.Ten
 
         return hook
 
-    handles = [module.register_forward_pre_hook(add(name)) for name, module in layers.decoder_linears(model).items()]
-    try:
-        with torch.no_grad():
-            for row in calibration.ids:
-                model.get_decoder()(input_ids=row[None].to(model.device), use_cache=False)
-    finally:
-        for handle in handles:
-            handle.remove()
-    return {name: value.sqrt() for name, value in squares.items()}
+    class InputNorms(Modifier):
+        requires_calibration_data: bool = True
+
+        def on_initialize(self, state: Any, **options: Any) -> bool:
+            return True
+
+        def on_calibration_start(self, state: Any, event: Any, **options: Any) -> None:
+            for name, module in linears.items():
+                self.register_hook(module, add(name), "forward_pre")
+
+        def on_calibration_end(self, state: Any, event: Any, **options: Any) -> None:
+            self.remove_hooks()
+
+    layers.oneshot(model, [InputNorms()], calibration)
+    return {name: value.sqrt().to(linears[name].weight.device) for name, value in squares.items()}

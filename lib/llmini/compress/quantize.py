@@ -32,11 +32,11 @@ BLOCK_4BIT = 64  # bitsandbytes' block; a width it does not divide is dequantize
 
 # Which Linear layers read a norm's output, and nothing else does. Gemma's post_attention_layernorm feeds the residual,
 # so smoothing it (llmcompressor's default) changes the model; its MLP reads pre_feedforward_layernorm.
-ATTENTION = (r"\.input_layernorm$", [rf"\.self_attn\.{name}_proj$" for name in "qkv"])
-MLP = [r"\.mlp\.gate_proj$", r"\.mlp\.up_proj$"]
+ATTENTION = (r"\.input_layernorm$", tuple(rf"\.self_attn\.{name}_proj$" for name in "qkv"))
+MLP = (r"\.mlp\.gate_proj$", r"\.mlp\.up_proj$")
 SMOOTHED = {
-    **dict.fromkeys(["llama", "mistral", "qwen2", "qwen3"], [ATTENTION, (r"\.post_attention_layernorm$", MLP)]),
-    **dict.fromkeys(["gemma2", "gemma3", "gemma3_text"], [ATTENTION, (r"\.pre_feedforward_layernorm$", MLP)]),
+    **dict.fromkeys(("llama", "mistral", "qwen2", "qwen3"), (ATTENTION, (r"\.post_attention_layernorm$", MLP))),
+    **dict.fromkeys(("gemma2", "gemma3", "gemma3_text"), (ATTENTION, (r"\.pre_feedforward_layernorm$", MLP))),
 }
 
 
@@ -83,7 +83,7 @@ def quantize(
 
 def check_shapes(model: PreTrainedModel, method: str, group_size: int) -> None:
     """Raise UserError for a quantized model, or a width that the group or block does not divide."""
-    if getattr(model.config, "quantization_config", None) is not None:
+    if layers.is_quantized(model):
         raise UserError("the model is quantized already: start from its dense checkpoint")
     width = {"int4": BLOCK_4BIT, "int4_fp4": BLOCK_4BIT}.get(method, group_size if method.startswith("w4a16") else 1)
     if width < 1:
@@ -111,7 +111,8 @@ def bitsandbytes(model: PreTrainedModel, method: str) -> PreTrainedModel:
         },
         "int4_fp4": {"load_in_4bit": True},
     }[method]  # fmt: skip
-    skip = ["lm_head", "vision_tower", "multi_modal_projector"]
+    outside = ("lm_head", "vision_tower", "multi_modal_projector")  # bitsandbytes wants their full names
+    skip = [name for name, _ in model.named_modules() if name.rpartition(".")[2] in outside]
     pruned = getattr(model, "llmini_pruned", None)
     quantized = type(model).from_pretrained(
         None,

@@ -16,7 +16,6 @@ from llmini.compress import invariants, layers
 from llmini.settings import UserError
 
 if TYPE_CHECKING:
-    import torch
     from torch import nn
     from transformers import PretrainedConfig, PreTrainedModel
 
@@ -140,7 +139,7 @@ def blocked(weights: int, nested: bool) -> tuple[int, int, int]:
 def measure(module: nn.Module, pruned: bool, nested: bool) -> Matrix:
     """A decoder Linear layer as it is in memory."""
     rows, weights = module.out_features, module.out_features * module.in_features
-    bits = invariants.bits(module)
+    bits = layers.bits(module)
     nonzero = int(invariants.dequantized(module).count_nonzero()) if pruned or bits is None else weights
     if bits is None:
         return Matrix(weights, nonzero, 16, 0, 0)
