@@ -19,6 +19,8 @@ PRUNE_METHODS = ("sparsegpt", "wanda", "magnitude")
 # What a run's numbers depend on, besides its notebook, its weights and the locked packages.
 SOURCES = ("lib/llmini/models.py", "lib/llmini/texts.py", "lib/llmini/compress", "lib/llmini/measure",
            "lib/llmini/pocket", "data/pocket/tasks", "data/pocket/world", "requirements.lock")  # fmt: skip
+# Among those: what only plans, describes or writes questions that are hashed themselves.
+NEUTRAL = {"compress/plan.py", "compress/card.py", "compress/convert.py", "pocket/tasks.py"}
 
 
 @dataclass(frozen=True)
@@ -159,7 +161,8 @@ def fingerprint(notebook: str, tier: str, model: str) -> str:
     for source in SOURCES:
         path = root() / source
         for file in sorted(path.rglob("*")) if path.is_dir() else [path]:
-            if file.is_file() and file.suffix in {".py", ".yaml", ".jsonl", ".json", ".csv", ".lock"}:
+            neutral = "/".join(file.parts[-2:]) in NEUTRAL
+            if file.is_file() and not neutral and file.suffix in {".py", ".yaml", ".jsonl", ".json", ".csv", ".lock"}:
                 digest.update(f"{file.relative_to(root())}\0".encode() + file.read_bytes())
     digest.update(code_cells(root() / "notebooks" / notebook).encode())
     for file in sorted(data("pocket", "models", model).glob("*.safetensors")) if tier == "pocket" else []:

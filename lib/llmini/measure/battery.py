@@ -61,10 +61,14 @@ def measure(run: grid.Run, folder: Path, notebook: str, baseline: Baseline | Non
     speed and memory. The record is finished, with its fingerprint, when this returns.
     """
     from llmini.models import load
+    from llmini.settings import default_dtype, device
 
     record = run.record()
-    model, tokenizer = load(folder, run.tier)
-    sizes = add_sizes(record, model, folder, baseline)
+    model, tokenizer = load(folder, run.tier, dtype="auto")
+    add_sizes(record, model, folder, baseline)  # as stored: the pocket tier then computes in fp32
+    if model.dtype != default_dtype(device(), run.tier):
+        del model
+        model, tokenizer = load(folder, run.tier)
     add_perplexity(record, model, tokenizer)
     items = add_scores(record, model, tokenizer)
     references = add_divergence(record, model, tokenizer, items, baseline)
@@ -72,7 +76,7 @@ def measure(run: grid.Run, folder: Path, notebook: str, baseline: Baseline | Non
     record.add_items(items)
     record.provenance |= {"fingerprint": grid.fingerprint(notebook, run.tier, run.model), **recipe(folder)}
     if baseline is None:
-        save_baseline(run.folder, sizes, references)
+        save_baseline(run.folder, references)
     record.write(run.folder)
     return record
 
@@ -86,7 +90,7 @@ def recipe(folder: Path) -> dict[str, Any]:
     return {"recipe": made}
 
 
-def add_sizes(record: Record, model: Any, folder: Path, baseline: Baseline | None) -> dict[str, int]:
+def add_sizes(record: Record, model: Any, folder: Path, baseline: Baseline | None) -> None:
     """Four sizes in bytes, and each one's ratio dense / compressed."""
     from llmini.compress.sizes import sizes
 
@@ -95,7 +99,6 @@ def add_sizes(record: Record, model: Any, folder: Path, baseline: Baseline | Non
         record.add(name, value, unit="bytes")
     for name, value in found.items() if baseline else ():
         record.add("compression_ratio", baseline.sizes[name] / value, task=name, unit="ratio")
-    return found
 
 
 def add_perplexity(record: Record, model: Any, tokenizer: Any) -> None:
@@ -197,7 +200,7 @@ def add_cost(record: Record, model: Any, tokenizer: Any) -> None:
     record.add("peak_memory", found["peak_memory"], unit="bytes")
 
 
-def save_baseline(folder: Path, sizes: dict[str, int], references: dict[str, Any]) -> None:
+def save_baseline(folder: Path, references: dict[str, Any]) -> None:
     """Keep the dense model's predictions beside its record, for every later comparison."""
     from llmini.measure import divergence
 
