@@ -130,6 +130,7 @@ def _perplexity_panel(
         style.point(panel, value, line, model=model, method=method, solid=solid)
     if max(cell[2] for cell in found) > 10 * min(cell[2] for cell in found):
         panel.set_xscale("log")
+        style.logarithmic(panel.xaxis)
     panel.set_yticks(range(len(models)), [labels.model(name, tier).replace(", ", ",\n") for name in models])
     panel.set_ylim(len(models) - 0.5, -0.5)
     panel.grid(axis="y", visible=False)

@@ -50,9 +50,11 @@ def pareto(results: Results, size: str = "size_packed") -> Figure:
     for column, reported_panel in enumerate((True, False)):
         axes[0][column].set_title(style.heading(results.tier, reported_panel))
         axes[1][column].set_xlabel("size, percent of the dense model\nالحجم، نسبة مئوية من النموذج الأصلي")
-    there = results.methods((*labels.QUANT, *labels.PRUNE)) or sorted({method for _, method in printed})
+    there = labels.rank(
+        {*results.methods((*labels.QUANT, *labels.PRUNE)), *(key[1] for key in printed)}, labels.METHODS
+    )
     own = style.handles([name for name in results.models() if name in labels.STUDIED], results.tier, True)
-    legends = [(0.36, style.hues(there), 4), (0.86, own, 2)]
+    legends = [(0.36, style.hues(labels.rank(there, labels.METHODS)), 4), (0.86, own, 2)]
     style.words(figure, "How small, and how good?", "ما الحجم وما الدقة؟",
                 f"Hollow: as reported. Solid: {labels.tier(results.tier)}, with 95 % paired bootstrap intervals. Line: "
                 "Pareto front of ALLaM's row; other models are faint. Shaded: the goal, at most half the size and at "
@@ -95,8 +97,9 @@ def sparsity(results: Results, model: str = MAIN) -> Figure:
             continue
         axes[0][column].axhline(100, color="#000000", linewidth=0.9, zorder=1)
         axes[0][column].axhline(GOAL, color=style.GREY, linewidth=0.9, linestyle="--", zorder=1)
-        axes[1][column].set_yscale("log")
-        axes[2][column].set_yscale("log")
+        for panel in axes[1:, column]:
+            panel.set_yscale("log")
+            style.logarithmic(panel.yaxis)
         axes[2][column].set_xlabel("sparsity, percent of weights removed\nنسبة الأوزان المحذوفة")
         axes[2][column].set_xticks(range(10, 100, 10))
     for row, name in enumerate(names):
@@ -182,6 +185,7 @@ def divergence(results: Results) -> Figure:
                 value = results.divergence(results.run(model, method), code).value
                 style.point(panel, value, line + shift[model], model=model, method=method, solid=True)
         panel.set_xscale("log")
+        style.logarithmic(panel.xaxis)
         panel.set_xlabel(KL)
         panel.set_yticks(range(len(methods)), [labels.method(name) for name in methods])
         panel.set_ylim(len(methods) - 0.5, -0.5)

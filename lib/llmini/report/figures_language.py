@@ -66,7 +66,7 @@ def outliers(results: Results, model: str = MAIN) -> Figure:
     figure, axes = style.canvas(1, 2, (9.6, 4.4), sharey=True)
     for panel, code in zip(axes[0], labels.SUITES, strict=True):
         panel.set_title(style.language(code))
-        drawn = False
+        sides: tuple[list, list] = ([], [])
         for method in labels.PRUNE:
             runs = [results.run(model, method, outliers=planted) for planted in (False, True)]
             values = [results.divergence(run, code).value for run in runs]
@@ -74,17 +74,16 @@ def outliers(results: Results, model: str = MAIN) -> Figure:
             if all(value == value for value in values):
                 panel.plot([0, 1], values, color=colour, linewidth=1.4, zorder=2)
             for place, value in enumerate(values):
-                if value == value:
-                    drawn = True
-                    style.point(panel, place, value, model=model, method=method, solid=True)
-                    shift, side = (8, "left") if place else (-8, "right")
-                    panel.annotate(f"{value:.2g}", (place, value), xytext=(shift, 0), textcoords="offset points",
-                                   ha=side, va="center", fontsize=7.5, color=colour)  # fmt: skip
-        if not drawn:
+                style.point(panel, place, value, model=model, method=method, solid=True)
+                sides[place].append((value, colour))
+        if not any(value == value for value, _ in (*sides[0], *sides[1])):
             style.absent(panel)
             continue
         panel.set_yscale("log")
+        style.logarithmic(panel.yaxis)
         panel.set_xlim(-0.4, 1.4)
+        style.beside(panel, 0, sides[0], left=True)
+        style.beside(panel, 1, sides[1], left=False)
         panel.set_xticks([0, 1], ["as trained\nكما دُرّب", "with outliers\nمع قيم شاذة"])
         panel.grid(axis="x", visible=False)
     axes[0][0].set_ylabel(KL)

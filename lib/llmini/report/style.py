@@ -17,6 +17,7 @@ from llmini.settings import root
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+    from matplotlib.axis import Axis
     from matplotlib.figure import Figure
 
 # One hue per method in every figure. Quantization: Paul Tol's "muted" scheme; pruning: three of Okabe and Ito's.
@@ -164,6 +165,30 @@ def absent(axes: Axes) -> None:
     axes.text(0.5, 0.5, "not measured\nلم يُقَس", ha="center", va="center", color=GREY, transform=axes.transAxes)
     axes.set(xticks=[], yticks=[])
     axes.grid(False)
+
+
+def logarithmic(axis: Axis) -> None:
+    """Plain numbers on a logarithmic axis; between the decades only where there is less than one of them."""
+
+    def between(value: float, _: object) -> str:
+        low, high = axis.get_view_interval()
+        lead = int(f"{value:e}"[0])
+        return f"{value:g}" if high < 3 * low or (high < 12 * low and lead in (2, 3, 5)) else ""
+
+    axis.set_major_formatter("{x:g}")
+    axis.set_minor_formatter(between)
+
+
+def beside(axes: Axes, place: float, values: list[tuple[float, str]], left: bool) -> None:
+    """Write (value, colour) pairs beside the points at x = ``place``, pushed apart where the values are close."""
+    bottom, top = (math.log(limit) for limit in axes.get_ylim())
+    height = 72 * axes.figure.get_figheight() * 0.5 / (top - bottom)  # points per e-fold, about
+    last = -math.inf
+    for value, colour in sorted(pair for pair in values if pair[0] > 0):
+        last = max(math.log(value) * height, last + 9)
+        axes.annotate(f"{value:.2g}", (place, value), xytext=(-8 if left else 8, last - math.log(value) * height),
+                      textcoords="offset points", ha="right" if left else "left", va="center", fontsize=7.5,
+                      color=colour)  # fmt: skip
 
 
 def offsets(count: int, spread: float = 0.5) -> list[float]:
