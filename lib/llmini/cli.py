@@ -6,7 +6,6 @@ the user can mend, 1 a fault of ours, 130 Ctrl-C, 143 terminated.
 
 from __future__ import annotations
 
-import argparse
 import contextlib
 import io
 import logging
@@ -16,80 +15,23 @@ import time
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import TYPE_CHECKING
 
-from llmini import __version__, models, settings
+from llmini import arguments as command_line
+from llmini import models, settings
 from llmini.settings import UserError
 
+if TYPE_CHECKING:
+    import argparse
+
 SMALL = 100e6  # a checkpoint below this many parameters is calibrated as the pocket models are
-EXAMPLES = """\
-examples:
-  llmini allam_7b --quant w4a16                       the pocket model, 4-bit GPTQ, in seconds on a CPU
-  llmini allam_7b --prune wanda --quant w8a16 --bench prune, quantize, then measure size, memory and speed
-  llmini Qwen/Qwen3-8B --quant w8a8 --plan            what it would take here; fetches nothing but config.json
-  llmini ./my-model --prune sparsegpt --prune-config sparsity=0.7,sparsity_profile=owl
-  llmini ./my-model --prune wanda --prune-config mask_structure=2:4 --calibration notes.txt
-  llmini --convert ./old-pickles --output ./new       pytorch_model.bin to safetensors
-"""
-
-
-class Parser(argparse.ArgumentParser):
-    """argparse whose faults are UserErrors, so that they too are one line."""
-
-    def error(self, message: str) -> NoReturn:
-        raise UserError(f"{message}; see `llmini --help`")
-
-
-def parser() -> Parser:
-    """The command line."""
-    from llmini.compress import prune, quantize
-
-    def listing(title: str, methods: Any) -> str:
-        rows = [f"  {name:<11}{methods[name] if hasattr(methods, 'keys') else ''}".rstrip() for name in methods]
-        return "\n".join([title, *rows])
-
-    epilog = "\n\n".join([listing("--quant:", quantize.METHODS), listing("--prune:", prune.METHODS), EXAMPLES])
-    cli = Parser(
-        prog="llmini", usage="llmini MODEL [--quant METHOD] [--prune METHOD] [options]", allow_abbrev=False,
-        description="Compress a language model, and see what that costs.", epilog=epilog,
-        formatter_class=lambda prog: argparse.RawDescriptionHelpFormatter(prog, max_help_position=30, width=110),
-    )  # fmt: skip
-    cli.add_argument("model", nargs="?", metavar="MODEL", help="a name from --list, a checkpoint folder, or a hub id")
-    how = cli.add_argument_group("compression (prune first, then quantize)")
-    how.add_argument("--quant", metavar="METHOD", help="quantize, see below")
-    how.add_argument("--quant-config", metavar="K=V,…", help="group_size=128, block_size=128, damping=0.01, "
-                     "smoothing_strength=0.5 (w8a8)")  # fmt: skip
-    how.add_argument("--prune", metavar="METHOD", help="prune, see below")
-    how.add_argument("--prune-config", metavar="K=V,…", help="sparsity=0.5, mask_structure=N:M, sparsity_profile=owl, "
-                     "block_size=128, damping=0.01")  # fmt: skip
-    text = cli.add_argument_group("calibration text")
-    text.add_argument("--calibration", metavar="SOURCE", help="world, c4, wikitext2, or a .txt or .jsonl file "
-                      "(default: world for pocket models, else c4)")  # fmt: skip
-    text.add_argument("--calibration-language", metavar="LANG", default="en", help="en, ar or mixed (default: en)")
-    text.add_argument("--samples", type=int, metavar="N", help="windows of text (default: 96 pocket, else 128)")
-    text.add_argument("--length", type=int, metavar="N", help="tokens a window (default: 512 pocket, else 2048)")
-    text.add_argument("--seed", type=int, default=0, metavar="N", help="which windows are taken (default: 0)")
-    out = cli.add_argument_group("output")
-    out.add_argument("--output", metavar="DIR", help="checkpoint folder (default: ./MODEL-METHODS)")
-    out.add_argument("--overwrite", action="store_true", help="replace a folder that llmini wrote")
-    out.add_argument("--bench", action="store_true", help="measure size, memory and tokens per second of the result, "
-                     "or of MODEL itself when no method is given")  # fmt: skip
-    rest = cli.add_argument_group("more")
-    rest.add_argument("--plan", action="store_true", help="print sizes, memory and time it would take; loads no weights")
-    rest.add_argument("--convert", action="store_true", help="rewrite the pickled weights of the folder MODEL as safetensors")
-    rest.add_argument("--tier", metavar="TIER", help="pocket, small, full or rehearsal: where names are looked up "
-                      "(default: the first tier that has the name)")  # fmt: skip
-    rest.add_argument("--trust-remote-code", action="store_true", help="run the checkpoint's own Python code")
-    rest.add_argument("--list", action="store_true", help="print the models and the methods")
-    rest.add_argument("--version", action="version", version=f"llmini {__version__}")
-    return cli
 
 
 def main(argv: list[str] | None = None) -> int:
     """Run the command and return its exit code."""
     try:
         with quiet():
-            return command(parser().parse_args(argv))
+            return command(command_line.parser().parse_args(argv))
     except UserError as fault:
         return say_fault(" ".join(str(fault).split()), 2)
     except KeyboardInterrupt as fault:
@@ -122,7 +64,7 @@ def command(arguments: argparse.Namespace) -> int:
         print(catalogue())
         return 0
     if not arguments.model:
-        raise UserError("name a MODEL: one from `llmini --list`, a checkpoint folder, or a hub id (see `llmini --help`)")
+        raise UserError("name a MODEL: one from `llmini --list`, a folder, or a hub id; see `llmini --help`")
     if arguments.convert:
         return convert(arguments)
     from llmini.compress import options
@@ -238,7 +180,7 @@ def catalogue() -> str:
             found = models.spec(name, tier)
             source = Path(found.source)
             if source.is_absolute():
-                source = source.relative_to(settings.root()) if source.is_dir() else "not there yet: `make pocket-models`"
+                source = source.relative_to(settings.root()) if source.is_dir() else "not there: `make pocket-models`"
             lines.append(f"  {name:<18}{found.label:<26}{source}")
         lines.append("")
     for title, methods in (("quantization (--quant)", quantize.METHODS), ("pruning (--prune)", prune.METHODS)):
@@ -249,7 +191,7 @@ def catalogue() -> str:
 
 @contextlib.contextmanager
 def quiet() -> Iterator[None]:
-    """Keep the libraries' chatter off stderr; without a terminal their progress bars too. LLMINI_DEBUG lets all through."""
+    """Keep the libraries' chatter off stderr; without a terminal their bars too. LLMINI_DEBUG lets all through."""
     if os.environ.get("LLMINI_DEBUG"):
         yield
         return

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import functools
 import math
 import re
@@ -47,8 +48,10 @@ def spec(name: str, tier: str = "pocket") -> ModelSpec:
     """The registry's entry. Raises UserError for an unknown tier or name."""
     if name not in names(tier):
         other = [other for other in registry() if name in registry()[other]]
-        hint = f"it belongs to the tier {other[0]}" if other else f"choose one of {', '.join(names(tier))}"
-        raise UserError(f"no model {name!r} in the tier {tier}: {hint}, or give a folder or a hub id")
+        near = difflib.get_close_matches(name, names(tier), 1)
+        hint = (f"it belongs to the tier {other[0]}" if other else f"did you mean {near[0]}?" if near
+                else f"choose one of {', '.join(names(tier))}")  # fmt: skip
+        raise UserError(f"no model or folder {name!r} in the tier {tier}: {hint} (a hub id reads organisation/model)")
     entry = registry()[tier][name]
     folder = settings.root() / entry["source"]
     if not entry["source"].startswith("data/"):
@@ -78,7 +81,7 @@ def locate(name: str | Path, tier: str = "pocket", weights: bool = True, trust_r
             raise UserError(f"the {tier} weights of {name} are not in {text}: run `make pocket-models`")
     path = Path(text).expanduser()
     if path.exists() or not is_hub_id(text):
-        if not path.exists() and len(path.parts) == 1:
+        if not path.exists() and "/" not in text:
             spec(text, tier)  # tells which names there are
         return path
     return download(text, weights, trust_remote_code)
@@ -99,7 +102,7 @@ def download(repository: str, weights: bool, trust_remote_code: bool = False) ->
             files = None  # perhaps the cache has it
         if files is not None and not any(file.endswith(".safetensors") for file in files):
             raise UserError(
-                f"{repository} offers no safetensors: download it, then run `llmini --convert FOLDER --output NEW_FOLDER`"
+                f"{repository} offers no safetensors: download it, then run `llmini --convert FOLDER --output NEW`"
             )
         wanted = [*WANTED, "*.py"] if trust_remote_code else WANTED
         return Path(snapshot_download(repository, allow_patterns=wanted, ignore_patterns=UNWANTED))

@@ -24,6 +24,8 @@ ENCODERS = {
     "megatron-bert", "mobilebert", "modernbert", "mpnet", "mra", "nomic_bert", "nystromformer", "rembert", "roberta",
     "roberta-prelayernorm", "roformer", "squeezebert", "tapas", "xlm-roberta", "xlm-roberta-xl", "xmod",
 }  # fmt: skip
+CAUSAL = ("ForCausalLM", "LMHeadModel", "ForConditionalGeneration")
+WANTED = "give a causal (decoder-only) language model"
 DTYPE_BYTES = {"F64": 8, "I64": 8, "F32": 4, "I32": 4, "U32": 4, "F16": 2, "BF16": 2, "I16": 2, "U16": 2,
                "I8": 1, "U8": 1, "BOOL": 1, "F8_E4M3": 1, "F8_E5M2": 1}  # fmt: skip
 
@@ -85,12 +87,13 @@ def check(folder: Path, trust_remote_code: bool = False, weights: bool = True) -
     check_remote_code(folder, config, trust_remote_code)
     if weights:
         if not any((folder / name).is_file() for name in TOKENIZER_FILES):
-            raise UserError(f"{folder} has no tokenizer: copy the model's tokenizer.json and tokenizer_config.json there")
+            raise UserError(f"{folder} has no tokenizer: copy the model's tokenizer.json and tokenizer_config.json")
         shapes, nbytes = read_weights(folder, "model")
     else:
         shapes, nbytes = {}, 0
     quantized = config.get("quantization_config") or config.get("text_config", {}).get("quantization_config")
-    return Checkpoint(folder, quantized.get("quant_method", "quantized") if quantized else "dense", config, shapes, nbytes)
+    kind = quantized.get("quant_method", "quantized") if quantized else "dense"
+    return Checkpoint(folder, kind, config, shapes, nbytes)
 
 
 def check_architecture(folder: Path, config: dict) -> None:
@@ -99,12 +102,12 @@ def check_architecture(folder: Path, config: dict) -> None:
     if not kind and not names:
         raise UserError(f"{folder}/config.json names no model_type: it is not a language model's configuration")
     if config.get("is_encoder_decoder"):
-        raise UserError(f"{folder} is an encoder-decoder ({kind}): llmini compresses causal (decoder-only) language models")
-    causal = not names or any(name.endswith(("ForCausalLM", "LMHeadModel", "ForConditionalGeneration")) for name in names)
+        raise UserError(f"{folder} is an encoder-decoder ({kind}): {WANTED}")
+    causal = not names or any(name.endswith(CAUSAL) for name in names)
     if (kind in ENCODERS and not config.get("is_decoder")) or any("MaskedLM" in name for name in names):
-        raise UserError(f"{folder} is an encoder ({kind}): llmini compresses causal (decoder-only) language models")
+        raise UserError(f"{folder} is an encoder ({kind}): {WANTED}")
     if not causal:
-        raise UserError(f"{folder} holds a {names[0]}: llmini compresses causal (decoder-only) language models")
+        raise UserError(f"{folder} holds a {names[0]}: {WANTED}")
 
 
 def check_remote_code(folder: Path, config: dict, trusted: bool) -> None:
@@ -184,7 +187,8 @@ def read_header(path: Path) -> dict[str, dict]:
             end = max((entry["data_offsets"][1] for entry in header.values()), default=0)
             for entry in header.values():
                 start, stop = entry["data_offsets"]
-                if stop - start != math.prod(entry["shape"]) * DTYPE_BYTES.get(entry["dtype"], 0) and entry["dtype"] in DTYPE_BYTES:
+                width = DTYPE_BYTES.get(entry["dtype"])
+                if width and stop - start != math.prod(entry["shape"]) * width:
                     raise ValueError("offsets do not fit the shape")
         except (ValueError, KeyError, TypeError, AttributeError, IndexError) as fault:
             raise UserError(f"{path} is not a safetensors file: download it again") from fault

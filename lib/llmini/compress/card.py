@@ -68,7 +68,8 @@ def deeds(made: dict[str, Any]) -> str:
     done = ["given outlier channels"] if made["outliers"] else []
     for step, word in (("prune", "pruned"), ("quant", "quantized")):
         if made[step]:
-            extra = ", ".join(f"{key} {value}" for key, value in made[step].items() if key in TELLING and value not in (None, "0:0"))
+            told = {key: made[step][key] for key in TELLING if made[step].get(key) not in (None, "0:0")}
+            extra = ", ".join(f"{key} {value}" for key, value in told.items())
             done.append(f"{word} with {made[step]['method']}" + (f" ({extra})" if extra else ""))
     return ", then ".join(done)
 
@@ -79,8 +80,10 @@ def command(made: dict[str, Any]) -> str:
     for step, flag in (("prune", "--prune"), ("quant", "--quant")):
         if made[step]:
             parts += [flag, made[step]["method"]]
-            given = ",".join(f"{key}={value}" for key, value in made[step].items() if key != "method" and value is not None)
-            parts += [f"{flag}-config", given] if given else []
+            usual = options.QUANT_OPTIONS if step == "quant" else options.PRUNE_OPTIONS
+            given = [f"{key}={value}" for key, value in made[step].items()
+                     if key != "method" and value not in (None, usual[key][1])]  # fmt: skip
+            parts += [f"{flag}-config", ",".join(given)] if given else []
     if read := made["calibration"]:
         parts += ["--calibration", read["source"], "--calibration-language", read["language"],
                   "--samples", str(read["samples"]), "--length", str(read["length"])]  # fmt: skip
@@ -101,7 +104,7 @@ def card(name: str, made: dict[str, Any]) -> str:
              f"peak host memory {readable(made['peak_memory']['host'])}"]  # fmt: skip
     if read := made["calibration"]:
         facts.append(f"- calibration: {read['samples']} windows of {read['length']} tokens from `{read['source']}` "
-                     f"({read['language']}, seed {read['seed']}), SHA-256 of the ids `{read['sha256'][:16]}…`")  # fmt: skip
+                     f"({read['language']}, seed {read['seed']}), SHA-256 `{read['sha256'][:16]}…`")  # fmt: skip
     facts.append("- " + ", ".join(f"{package} {version}" for package, version in made["versions"].items()))
     lines = [
         *head, "", f"# {name}", "", f"{made['label']}, {deeds(made)}.", "", "## Load", "", "```python",
@@ -118,9 +121,9 @@ def notes(made: dict[str, Any]) -> list[str]:
     """What the sizes do not say, as paragraphs."""
     lines = []
     if made["prune"]:
-        lines += ["Zeros are stored as numbers: a pruned checkpoint takes as much disk and memory as the dense one unless "
-                  "a runtime packs them, which is what `size_packed` would cost.", ""]  # fmt: skip
+        lines += ["Zeros are stored as numbers: a pruned checkpoint takes as much disk and memory as the dense one "
+                  "unless a runtime packs them, which is what `size_packed` would cost.", ""]  # fmt: skip
     if made["quant"] and made["quant"]["method"] not in ("int8", "int4", "int4_fp4"):
-        lines += ["Plain transformers decompresses these weights at the first forward pass, so memory and speed there are "
-                  "those of the dense model; a runtime such as vLLM executes the compressed format.", ""]  # fmt: skip
+        lines += ["Plain transformers decompresses these weights at the first forward pass, so memory and speed "
+                  "there are the dense model's; vLLM, for one, executes the compressed format.", ""]  # fmt: skip
     return [*lines, "No accuracy is claimed here: measure it in the languages you need.", ""]

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from llmini import models, settings, validate
+from llmini import models, settings, texts, validate
 from llmini.compress import card, folder, invariants, options, sizes
 from llmini.compress import prune as pruning
 from llmini.compress import quantize as quantization
@@ -43,6 +43,9 @@ def compress(
     output = Path(output).expanduser().absolute()
     settings.check_tier(tier)
     asked = options.request(quant, prune, prune_config, quant_config)
+    options.one_of(calibration_language, texts.LANGUAGES, "calibration language")
+    if calibration_source not in (None, *texts.SOURCES) and not Path(calibration_source).is_file():
+        raise UserError(f"calibration source {calibration_source!r} is no file and none of {', '.join(texts.SOURCES)}")
     if not (quant or prune or outliers):
         raise UserError("nothing to do: pass a quantization method, a pruning method, or both")
     folder.check_output(output, overwrite)
@@ -62,9 +65,10 @@ def compress(
         calibration = None
         if needs_calibration(asked):
             default = CALIBRATION.get(tier, STUDY_CALIBRATION)
-            text, samples, length = calibration_source or default[0], samples or default[1], length or default[2]
+            text, samples, length = (given if given is not None else usual for given, usual in
+                                     zip((calibration_source, samples, length), default, strict=True))  # fmt: skip
             check_length(found, length)
-            with times("calibrate", f"calibration text: {samples} x {length} tokens of {text} ({calibration_language})"):
+            with times("calibrate", f"calibration: {samples} x {length} tokens of {text} ({calibration_language})"):
                 calibration = read_calibration(home, found, tier, text, calibration_language, samples, length, seed,
                                                trust_remote_code)  # fmt: skip
         elif calibration_source:
@@ -88,8 +92,8 @@ def compress(
             save(model, tokenizer, home, partial, trust_remote_code)
         recipe = card.recipe(
             source=str(source), tier=tier, label=label(source, tier), asked=asked, calibration=calibration, seed=seed,
-            outliers=outliers, seconds=times.seconds, peak_memory=peak(), dense=dense, sizes=sizes.sizes(model, partial),
-            pruned=getattr(model, "llmini_pruned", None),
+            outliers=outliers, seconds=times.seconds, peak_memory=peak(), dense=dense,
+            sizes=sizes.sizes(model, partial), pruned=getattr(model, "llmini_pruned", None),
         )  # fmt: skip
         card.write(partial, output.name, recipe)
     return output
@@ -126,7 +130,7 @@ def save(model: Any, tokenizer: Any, home: Path, partial: Path, trust_remote_cod
 
 
 def inspect(home: Path, source: str | Path, tier: str, trust_remote_code: bool) -> validate.Checkpoint:
-    """The checkpoint's files, or its base model's for an adapter. Raises UserError for one that is compressed already."""
+    """The checkpoint's files, or its base model's for an adapter. Raises UserError for one already compressed."""
     found = validate.check(home, trust_remote_code)
     if found.kind == "adapter":
         base = models.locate(found.config["base_model_name_or_path"], tier, trust_remote_code=trust_remote_code)
@@ -152,8 +156,6 @@ def needs_calibration(asked: options.Request) -> bool:
 def read_calibration(home: Path, found: validate.Checkpoint, tier: str, text: str, language: str, samples: int,
                      length: int, seed: int, trust_remote_code: bool) -> Any:  # fmt: skip
     """Calibration windows by the model's own tokenizer; before the weights are loaded, so that bad text fails early."""
-    from llmini import texts
-
     place = home
     if found.kind == "adapter" and not any((home / name).is_file() for name in validate.TOKENIZER_FILES):
         place = models.locate(validate.check(home).config["base_model_name_or_path"], tier)
@@ -172,7 +174,7 @@ def check_vocabulary(model: Any, calibration: Any) -> None:
     """Raise UserError when the tokenizer knows tokens that the embeddings do not."""
     rows = model.get_input_embeddings().weight.shape[0]
     if int(calibration.ids.max()) >= rows:
-        raise UserError(f"the tokenizer does not belong to the model: token {int(calibration.ids.max())} of {rows} rows")
+        raise UserError(f"the tokenizer is another model's: it has a token {int(calibration.ids.max())} of {rows}")
 
 
 def storage_dtype() -> Any:

@@ -12,7 +12,8 @@ from llmini.compress import folder
 from llmini.settings import UserError
 
 
-def convert(source: str | Path, output: str | Path, *, overwrite: bool = False, trust_remote_code: bool = False) -> Path:
+def convert(source: str | Path, output: str | Path, *, overwrite: bool = False,
+            trust_remote_code: bool = False) -> Path:  # fmt: skip
     """Load ``pytorch_model*.bin`` of ``source`` with ``weights_only=True`` and write a safetensors checkpoint.
 
     Tensors are the only objects that a restricted load builds, so a pickle that carries code is refused, not run.
@@ -42,7 +43,8 @@ def convert(source: str | Path, output: str | Path, *, overwrite: bool = False, 
                 trust_remote_code=trust_remote_code,
             )  # fmt: skip
         except (ValueError, KeyError, RuntimeError) as fault:
-            raise UserError(f"the weights of {source} do not fit its config: {' '.join(str(fault).split())[:200]}") from fault
+            reason = " ".join(str(fault).split())[:200]
+            raise UserError(f"the weights of {source} do not fit its config: {reason}") from fault
         if report["missing_keys"]:
             raise UserError(f"{source} lacks the weights {sorted(report['missing_keys'])[0]}: download the model again")
         models.check_finite(model, source)
@@ -57,8 +59,8 @@ def convert(source: str | Path, output: str | Path, *, overwrite: bool = False, 
 def pickles(source: Path) -> list[Path]:
     """The pickled weight files: one, or the shards of the index. Raises UserError when there is none."""
     index = source / "pytorch_model.bin.index.json"
-    names = sorted(set(validate.read_json(index).get("weight_map", {}).values())) if index.is_file() else ["pytorch_model.bin"]
-    files = [source / str(name) for name in names]
+    shards = validate.read_json(index).get("weight_map", {}) if index.is_file() else {"all": "pytorch_model.bin"}
+    files = [source / str(name) for name in sorted(set(shards.values()))]
     for path in files:
         if not path.is_file():
             raise UserError(f"{path} is missing: --convert needs a folder with pytorch_model.bin")

@@ -61,8 +61,8 @@ def check_output(output: Path, overwrite: bool, source: Path | None = None) -> N
 def whole(output: Path, needed: int = 0, overwrite: bool = False) -> Iterator[Path]:
     """Give a temporary folder beside ``output``; it is renamed to ``output`` when the block succeeds, else deleted.
 
-    needed: bytes that will be written; too little free space is refused before any work. Missing parents are made, and
-    unmade again on failure. Raises UserError for a place that cannot be written and for a disk that fills up on the way.
+    needed: bytes that will be written; too little free space is refused before any work. Missing parents are made,
+    and unmade again on failure. Raises UserError for a place that cannot be written and a disk that fills up.
     """
     made = [parent for parent in output.parents if not parent.exists()]
     partial = output.parent / f".{output.name}.partial-{secrets.token_hex(4)}"
@@ -107,7 +107,7 @@ def is_full(fault: BaseException | None) -> bool:
 
 
 def sync(folder: Path) -> None:
-    """Give every file the folder's usual permissions and flush it, so that no power cut leaves a renamed, empty file."""
+    """Give every file the folder's permissions and flush it, so that no power cut leaves a renamed, empty file."""
     mode = folder.stat().st_mode & 0o666  # safetensors writes files that only their owner can read
     for path in folder.rglob("*"):
         if path.is_file():

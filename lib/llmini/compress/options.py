@@ -58,7 +58,7 @@ def one_of(value: str, choices: Iterable[str], what: str) -> str:
     raise UserError(f"unknown {what} {value!r}: {hint}choose one of {', '.join(choices)}")
 
 
-def parse(text: str | Mapping | None, known: Mapping[str, tuple], flag: str, method: str = "") -> dict:
+def parse(text: str | Mapping | None, known: Mapping[str, tuple], flag: str) -> dict:
     """``"sparsity=0.7,mask_structure=2:4"`` (or a mapping) as typed options.
 
     Raises UserError for anything that is not comma-separated name=value, an unknown or repeated name, or a value of
@@ -101,12 +101,13 @@ def request(quant: str | None = None, prune: str | None = None, prune_config: st
     if quant_config and not quant:
         raise UserError(f"--quant-config needs --quant: choose one of {', '.join(quantization.METHODS)}")
     notes: list[str] = []
-    prune_options = complete(parse(prune_config, PRUNE_OPTIONS, "--prune-config"), PRUNE_OPTIONS, READS_PRUNE, prune, notes)
+    given = parse(prune_config, PRUNE_OPTIONS, "--prune-config")
+    prune_options = complete(given, PRUNE_OPTIONS, READS_PRUNE, prune, notes)
     quant_options = complete(parse(quant_config, QUANT_OPTIONS, "--quant-config"), QUANT_OPTIONS, READS, quant)
     for options, flag in ((prune_options, "--prune-config"), (quant_options, "--quant-config")):
         for name, least in (("group_size", 1), ("block_size", 1), ("damping", 0), ("smoothing_strength", 0)):
             if name in options and not least <= options[name] < float("inf"):
-                raise UserError(f"{name}={options[name]} in {flag} is out of range: use a finite number from {least} up")
+                raise UserError(f"{name}={options[name]} in {flag} is out of range: use a number from {least} up")
         if not 0 <= options.get("smoothing_strength", 0) <= 1:
             raise UserError(f"smoothing_strength={options['smoothing_strength']} must lie between 0 and 1, e.g. 0.5")
     return Request(quant, prune, prune_options, quant_options, tuple(notes))
@@ -154,7 +155,8 @@ def fit(asked: Request, linears: Mapping[str, tuple[int, int]]) -> None:
         if m and width % m:
             raise UserError(f"mask_structure={n}:{m} does not fit {name}: its {width} inputs are no multiple of {m}")
         if group and width % group:
-            raise UserError(f"{asked.quant} {flag} {group} does not divide the {width} inputs of {name}: {remedy(asked, linears)}")
+            advice = remedy(asked, linears)
+            raise UserError(f"{asked.quant}: {flag} {group} does not divide the {width} inputs of {name}: {advice}")
 
 
 def block_of(asked: Request) -> tuple[int, str]:
@@ -167,7 +169,8 @@ def block_of(asked: Request) -> tuple[int, str]:
 
 def remedy(asked: Request, linears: Mapping[str, tuple[int, int]]) -> str:
     """The largest power-of-two group that fits every width, as advice."""
-    best = next(size for size in (128, 64, 32, 16, 8, 4, 2, 1) if all(width % size == 0 for _, width in linears.values()))
+    widths = {width for _, width in linears.values()}
+    best = next(size for size in (128, 64, 32, 16, 8, 4, 2, 1) if all(width % size == 0 for width in widths))
     if asked.quant.startswith("w4a16") and best >= 8:
         return f"pass --quant-config group_size={best}"
     return "choose a method without groups, e.g. w8a16"
