@@ -227,6 +227,7 @@ def test_interruption_leaves_nothing(place, number, code, moment):
     process = subprocess.Popen(
         [sys.executable, "-m", "llmini.cli", "./model", *W4A16, "--length", "512", "--output", "out"],
         stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env={**os.environ, "OMP_NUM_THREADS": "1"},
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # a shell's background job ignores it
     )  # fmt: skip
     for line in process.stdout:
         if moment in line:
@@ -239,19 +240,18 @@ def test_interruption_leaves_nothing(place, number, code, moment):
     assert listing(place) == before
 
 
-def test_subprocess_faults_and_speed(place):
+def test_faults_in_a_process_of_its_own(place):
     done = run("./model", "--quant", "w4a15")
     assert (done.returncode, done.stdout, done.stderr.count("\n")) == (2, "", 1)
-    start = time.process_time()
-    seconds = min(elapsed(run, "--help") for _ in range(3))
-    assert seconds < 1 or time.process_time() - start > 1
     assert run("--version").stdout.startswith("llmini ")
 
 
-def elapsed(call, *arguments) -> float:
-    start = time.perf_counter()
-    assert call(*arguments).returncode == 0
-    return time.perf_counter() - start
+def test_help_takes_less_than_a_second():
+    """In processor time, which does not depend on what else the machine does."""
+    used = lambda: sum(resource.getrusage(resource.RUSAGE_CHILDREN)[:2])  # noqa: E731
+    before = used()
+    assert "--prune-config" in run("--help").stdout
+    assert used() - before < 1
 
 
 def test_help_imports_nothing_heavy():

@@ -159,6 +159,19 @@ def test_vision_language_model(tmp_path, tiny_tokenizer, tiny_calibration):
     assert model(input_ids=tiny_calibration.ids[:1, :8]).logits.isfinite().all()
 
 
+def test_outliers_alone(tmp_path, folder, tiny_calibration):
+    """The rescaled copy computes what the model computed: powers of two are exact in bf16."""
+    from llmini.compress.checkpoint import compress
+
+    made = compress(folder, tmp_path / "out", outliers=True)
+    ids = tiny_calibration.ids[:1, :16]
+    before, after = (models.load(place)[0](input_ids=ids).logits for place in (folder, made))
+    assert (before - after).abs().max() < 1e-4 * before.abs().max()
+    assert json.loads((made / "llmini.json").read_text())["variant"] == "dense-outliers"
+    old, new = (models.load(place)[0].model.layers[0].input_layernorm.weight for place in (folder, made))
+    assert new.abs().max() > 5 * old.abs().max()
+
+
 def test_remote_code_runs_only_when_asked(folder):
     make_remote(folder)
     with pytest.raises(UserError, match="trust-remote-code"):

@@ -60,7 +60,7 @@ def compress(
     with folder.whole(output, expected_bytes(found, asked), overwrite) as partial:
         with times("import", "loading the libraries"):
             warm(asked)
-        settings.seed_everything(seed)
+        settings.prepare(tier, seed)  # pocket: one thread, so that the command and the notebooks agree to the bit
         clear_peak()
         calibration = None
         if needs_calibration(asked):
@@ -83,7 +83,7 @@ def compress(
             from llmini.pocket import pretrain
 
             with times("outliers", "rescaling channels so that activations have outliers"):
-                model = pretrain.add_outlier_channels(model, seed) or model
+                pretrain.add_outlier_channels(model, seed)
         dense = sizes.sizes(model, home)
         if found.kind == "adapter":
             dense["size_disk"] = found.nbytes  # the base's; the folder given holds the adapter alone

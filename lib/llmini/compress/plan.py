@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     import torch
 
 LIBRARIES = 1.2 * 2**30  # resident bytes of torch, transformers and llmcompressor themselves
+STARTUP = 10  # seconds: importing the libraries, tracing the model
 DISK_RATE = 500e6  # bytes a second, assumed for reading and writing weights
 FLOAT = 2  # bytes of a weight as loaded
 AWQ_GRID = 20  # scales that AWQ tries for every mapping, each a forward pass of the block around it
@@ -150,8 +151,10 @@ def seconds(shape: Shape, asked: options.Request, windows: tuple[int, int], devi
     solves = (asked.prune == "sparsegpt") + (asked.quant in ("w8a8", "w8a16", "w4a16"))
     work = passes * forward / matmul_rate(device, torch.bfloat16) if passes else 0
     work += solves * (hessian + solver) / matmul_rate(device, torch.float32) if solves else 0
-    cuts = 30 * linear * FLOAT / 5e9 if asked.prune or asked.quant else 0  # passes over memory: masks, rounding, checks
-    return work + cuts + (shape.nbytes + disk) / DISK_RATE
+    # Passes over memory: masks, rounding, checks.
+    cuts = 30 * linear * FLOAT / 5e9 if asked.prune or asked.quant else 0
+    started = STARTUP if passes or asked.quant in ("w4a16_rtn", "fp8") else STARTUP / 2
+    return started + work + cuts + (shape.nbytes + disk) / DISK_RATE
 
 
 def matmul_rate(device: torch.device, dtype: torch.dtype, budget: float = 0.3) -> float:
