@@ -88,6 +88,10 @@ def hub(models: dict[str, Path]) -> Iterator[tuple[str, list[str]]]:
                 gated = "gated" in path
                 return self.answer(403 if gated else 404, X_Error_Code="GatedRepo" if gated else "RepoNotFound")
             files = sorted(file.name for file in models[found].iterdir())
+            if "/tree/" in path:
+                tree = [{"type": "file", "path": name, "size": (models[found] / name).stat().st_size, "oid": "0" * 40}
+                        for name in files]  # fmt: skip
+                return self.answer(200, json.dumps(tree).encode(), Content_Type="application/json")
             if path.startswith("/api/"):
                 info = {"id": found, "sha": "0" * 40, "siblings": [{"rfilename": name} for name in files]}
                 return self.answer(200, json.dumps(info).encode(), Content_Type="application/json")

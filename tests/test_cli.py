@@ -375,7 +375,7 @@ def test_hub_ids(place, dense):
         asked.clear()
         done = run("some/model", "--quant", "w4a16", "--plan", env=env)
         assert done.returncode == 0 and "expected size" in done.stdout, done.stderr
-        assert {path.rpartition("/")[2] for path in asked} == {"config.json"}
+        assert {path.rpartition("/")[2] for path in asked if "some/model" in path} == {"config.json"}
         done = run("some/model", *MAGNITUDE, "--output", "out", env=env)
         assert done.returncode == 0, done.stderr
         assert "base_model: some/model" in (place / "out" / "README.md").read_text()

@@ -19,6 +19,7 @@ def convert(source: str | Path, output: str | Path, *, overwrite: bool = False,
     Tensors are the only objects that a restricted load builds, so a pickle that carries code is refused, not run.
     Raises UserError for a folder without pickled weights, a damaged or hostile pickle, and weights that do not fit.
     """
+    import torch
     import transformers
 
     source, output = Path(source).expanduser(), Path(output).expanduser().absolute()
@@ -38,9 +39,10 @@ def convert(source: str | Path, output: str | Path, *, overwrite: bool = False,
         dtype = next((tensor.dtype for tensor in weights.values() if tensor.is_floating_point()), None)
         try:
             # Through the model class, which renames old keys, knows the ties and says what is missing.
-            model, report = transformers.AutoModelForCausalLM.from_pretrained(
-                None, config=config, state_dict=weights, dtype=dtype, output_loading_info=True,
-                trust_remote_code=trust_remote_code,
+            with torch.device("meta"):
+                blank = transformers.AutoModelForCausalLM.from_config(config, trust_remote_code=trust_remote_code)
+            model, report = type(blank).from_pretrained(
+                None, config=config, state_dict=weights, dtype=dtype, output_loading_info=True
             )  # fmt: skip
         except (ValueError, KeyError, RuntimeError) as fault:
             reason = " ".join(str(fault).split())[:200]
