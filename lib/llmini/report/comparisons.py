@@ -102,8 +102,10 @@ def goal_table(results: Results, size: str = "size_packed") -> pandas.DataFrame:
         smaller = 100 - 100 * sizes[(model, method)] / sizes[(model, labels.DENSE)]
         rows.append({"source": REPORTED, "model": labels.model(model), "method": labels.method(method, published=True),
                      **_goal(smaller, kept.loc[(model, method)])})  # fmt: skip
-    source = f"{MEASURED}, {labels.tier(results.tier)}"
-    for model, method, run in compressed(results):
+    source, runs = f"{MEASURED}, {labels.tier(results.tier)}", compressed(results)
+    if not runs:
+        rows.append({"source": source, "model": "none", "method": "none"})
+    for model, method, run in runs:
         smaller = 100 - retention.size_share(results, run, size)
         rows.append({"source": source, **head(results, model, method), **_goal(smaller, retention.of(results, run))})
     note = ("Smaller: percent of the dense size saved. The study counts nonzero weights alone; the measured size is "

@@ -52,8 +52,9 @@ class Outcomes:
 
         sums, counts = [], []
         for inside, weights in _weights(tuple(self.task), tuple(self.cluster), resamples, seed):
-            sums.append(weights @ self.right[inside].astype(numpy.float32))
-            counts.append(weights.sum(axis=1, keepdims=True))
+            # Counts of 0/1 outcomes are exact in 32 bits; the divisions below are not.
+            sums.append((weights @ self.right[inside].astype(numpy.float32)).astype(float))
+            counts.append(weights.sum(axis=1, keepdims=True, dtype=float))
         if self.language == "en":
             return 100 * numpy.mean([total / count for total, count in zip(sums, counts, strict=True)], axis=0)
         return 100 * sum(sums) / sum(counts)
