@@ -144,6 +144,7 @@ def gptq(bits: int, group_size: int | None, block_size: int, damping: float, inp
 
     Its error feedback moves every later column, zeros included, so a mask would be lost.
     """
+    from compressed_tensors.utils import update_offload_parameter
     from llmcompressor.modifiers.gptq import GPTQModifier
 
     class MaskedGPTQ(GPTQModifier):
@@ -152,7 +153,7 @@ def gptq(bits: int, group_size: int | None, block_size: int, damping: float, inp
             super().compress_module_list(module_list)
             for module, mask in masks:
                 if invariants.is_mask(mask):
-                    module.weight.data.masked_fill_(mask, 0)
+                    update_offload_parameter(module, "weight", module.weight.masked_fill(mask, 0))
 
     MaskedGPTQ.__name__ = "GPTQModifier"  # the recipe saved beside the model names the method
     return MaskedGPTQ(
