@@ -130,8 +130,10 @@ def harness_model(model: Any, tokenizer: Any, stock: bool = False, batch_size: i
     """The model as an lm-eval LM; ``batch_size`` defaults by the model's size (it never changes a score in fp32)."""
     from lm_eval.models.huggingface import HFLM
 
+    from llmini.measure.scorer import TrieLM
+
     batch_size = batch_size or (64 if model.num_parameters() < 2e8 else 8)
-    return HFLM(pretrained=model, tokenizer=tokenizer, batch_size=batch_size)
+    return (HFLM if stock else TrieLM)(pretrained=model, tokenizer=tokenizer, batch_size=batch_size)
 
 
 @contextlib.contextmanager
