@@ -1,6 +1,7 @@
 """The workflow: what is to be done is found by content, and nothing incomplete is ever published."""
 
 import os
+import re
 import subprocess
 import sys
 
@@ -113,3 +114,17 @@ def test_unknown_tier(capsys, monkeypatch):
     monkeypatch.setattr(sys, "argv", ["study.py", "--tier", "mega"])
     assert study.main() == 2
     assert capsys.readouterr().err.count("\n") == 1
+
+
+def test_readme_says_what_the_results_say():
+    text = (root() / "README.md").read_text(encoding="utf8")
+    assert text.split(publish.MARK)[1].strip() == publish.headline().strip()
+
+
+def test_readme_names_what_exists():
+    text = (root() / "README.md").read_text(encoding="utf8")
+    targets = set(re.findall(r"\]\(([^)#]+)\)", text))
+    assert targets and [target for target in targets if not (root() / target).exists()] == []
+    wanted = set(re.findall(r"make ([a-z-]+)", text))
+    rules = set(re.findall(r"^([a-z-]+):", (root() / "Makefile").read_text(), re.MULTILINE))
+    assert wanted <= rules

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import argparse
+import re
 import shutil
 import sys
 from pathlib import Path
@@ -15,6 +16,8 @@ import nbformat
 from llmini import grid
 from llmini.records import write_atomic
 from llmini.settings import UserError, root, runs
+
+MARK = "<!-- headline -->"
 
 
 def main() -> int:
@@ -48,7 +51,28 @@ def publish(tier: str) -> list[Path]:
         if job.publish:
             written.append(promote(runs(tier, "jobs", f"{job.name}.ipynb"), root() / "notebooks" / job.notebook))
     written.append(promote(runs(tier, "report", "analysis.ipynb"), root() / "notebooks" / "analysis.ipynb"))
+    if tier == "pocket":
+        written.append(readme())
     return written
+
+
+def readme() -> Path:
+    """Put the headline, computed from the committed results, between the README's marks."""
+    path = root() / "README.md"
+    text = path.read_text(encoding="utf8")
+    text = re.sub(f"{MARK}.*{MARK}", lambda _: f"{MARK}\n{headline()}\n{MARK}", text, count=1, flags=re.DOTALL)
+    write_atomic(path, lambda target: target.write_text(text, encoding="utf8"))
+    return path
+
+
+def headline() -> str:
+    """The report's closing answer under its first figure, as Markdown."""
+    from llmini.report import conclusions, measured
+
+    answer = conclusions.closing(measured.load("data/results", "pocket")).html
+    alt = "Size against accuracy kept, in Arabic and in English, as published and as measured in the pocket tier"
+    lead = "The pocket tier's answer, computed from `data/results/pocket.csv`:"
+    return f"![{alt}](figures/pocket/pareto.png)\n\n{lead}\n\n{answer}"
 
 
 def copy(source: Path, target: Path) -> Path:

@@ -1,0 +1,86 @@
+"""The notebooks: they run as a user runs them, and the committed ones are whole, short and clean."""
+
+import ast
+import json
+import os
+import subprocess
+import sys
+
+import nbformat
+import pytest
+
+from llmini.settings import root
+
+NOTEBOOKS = sorted((root() / "notebooks").glob("**/*.ipynb"))
+
+
+@pytest.fixture
+def checkout(tmp_path):
+    """A root of its own with links to the repository, and `runs` and `figures` that belong to the test."""
+    for name in ("lib", "workflow", "notebooks", "data", "requirements.lock"):
+        (tmp_path / name).symlink_to(root() / name)
+    return tmp_path
+
+
+def papermill(checkout, notebook, **parameters):
+    words = [word for key, value in parameters.items() for word in ("-p", key, str(value))]
+    done = subprocess.run(
+        [sys.executable, "-m", "papermill", f"notebooks/{notebook}", "out.ipynb", *words, "--kernel", "python3",
+         "--no-progress-bar", "--log-level", "WARNING"],
+        cwd=checkout, capture_output=True, text=True,
+        env={**os.environ, "LLMINI_ROOT": str(checkout), "TQDM_DISABLE": "1", "OMP_NUM_THREADS": "1"},
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr[-3000:]
+    return nbformat.read(checkout / "out.ipynb", as_version=4)
+
+
+def shown(notebook):
+    """Everything the code cells put out, as one text."""
+    outputs = [cell.outputs for cell in notebook.cells if cell.cell_type == "code"]
+    return json.dumps(outputs, ensure_ascii=False)
+
+
+@pytest.mark.parametrize(("notebook", "method", "variant"), [
+    ("01_quant/01_quantization.ipynb", "w4a16_rtn", "w4a16_rtn"),
+    ("02_prune/01_pruning.ipynb", "magnitude", "magnitude-50"),
+])  # fmt: skip
+def test_experiment(checkout, notebook, method, variant):
+    done = papermill(checkout, notebook, method=method, model="gemma3_12b")
+    family = notebook.split("_")[1].split("/")[0]
+    record = json.loads((checkout / f"runs/pocket/pocket-{family}-gemma3_12b-{variant}/record.json").read_text())
+    metrics = {row["metric"] for row in record["rows"]}
+    assert {"size_disk", "compression_ratio", "perplexity", "bits_per_byte", "acc", "acc_norm", "exact_match",
+            "kl_to_dense", "flip_rate", "gold_nll", "peak_memory"} <= metrics  # fmt: skip
+    assert {row["language"] for row in record["rows"] if row["metric"] == "kl_to_dense"} == {"ar", "en"}
+    assert "Closest to the dense model" in shown(done) and "stderr" not in shown(done)
+    # A second start finds its records and measures nothing.
+    stamp = (checkout / f"runs/pocket/pocket-{family}-gemma3_12b-{variant}/record.json").stat().st_mtime_ns
+    papermill(checkout, notebook, method=method, model="gemma3_12b")
+    assert (checkout / f"runs/pocket/pocket-{family}-gemma3_12b-{variant}/record.json").stat().st_mtime_ns == stamp
+
+
+def test_report_from_the_committed_results(checkout):
+    done = papermill(checkout, "analysis.ipynb", figures=checkout / "figures")
+    committed = {path.name: path.read_bytes() for path in (root() / "figures" / "pocket").iterdir()}
+    drawn = {path.name: path.read_bytes() for path in (checkout / "figures").iterdir()}
+    assert committed.keys() == drawn.keys()
+    assert [name for name in drawn if name.endswith(".png") and drawn[name] != committed[name]] == []
+    assert "error" not in {output.output_type for cell in done.cells for output in cell.get("outputs", [])}
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+def test_committed(path):
+    notebook = nbformat.read(path, as_version=4)
+    nbformat.validate(notebook)
+    code = [cell for cell in notebook.cells if cell.cell_type == "code"]
+    assert any("parameters" in cell.metadata.get("tags", []) for cell in code)
+    assert any(cell.outputs for cell in code), "not executed"
+    kinds = {output.output_type for cell in code for output in cell.outputs}
+    assert "error" not in kinds
+    assert not [o for cell in code for o in cell.outputs if o.output_type == "stream" and o.name == "stderr"]
+    assert "papermill" not in notebook.metadata
+    assert str(root()) not in path.read_text(encoding="utf8")
+    for cell in code:
+        for node in ast.walk(ast.parse(cell.source)):
+            if isinstance(node, (ast.FunctionDef, ast.ClassDef)):
+                assert node.end_lineno - node.lineno < 6, f"{node.name} belongs in lib"
