@@ -1,12 +1,14 @@
-"""Pretraining of the pocket models: tokenizer round trips, exact loss, a few real steps, outliers that change nothing."""
+"""Pretraining of the pocket models: tokenizer round trips, exact loss, a few real steps, harmless outliers."""
 
 from __future__ import annotations
 
 import json
+from functools import cache
 
 import pytest
 import torch
 from hypothesis import given
+from hypothesis import settings as limits
 from hypothesis import strategies as st
 
 from llmini import settings
@@ -14,9 +16,14 @@ from llmini.pocket import pretrain, shapes, tokenizer, training, world
 from llmini.pocket.outliers import add_outlier_channels
 
 
+@cache
+def BPE():
+    return tokenizer.load(settings.data("pocket", "tokenizer"))
+
+
 @pytest.fixture(scope="module")
 def bpe():
-    return tokenizer.load(settings.data("pocket", "tokenizer"))
+    return BPE()
 
 
 def test_tokenizer_is_reproducible(bpe):
@@ -24,10 +31,10 @@ def test_tokenizer_is_reproducible(bpe):
     assert again.get_vocab() == bpe.get_vocab() and len(bpe) == tokenizer.VOCABULARY
 
 
+@limits(deadline=None)
 @given(st.text(alphabet="abcXYZ 0123456789.,?!\nابتثجحخدذرزسشصضطظعغفقكلمنهويةىءأإآؤئًُِّ؟،#*+-="))
 def test_tokenizer_round_trip(text):
-    bpe = tokenizer.load(settings.data("pocket", "tokenizer"))
-    assert bpe.decode(bpe(text, add_special_tokens=False)["input_ids"]) == text
+    assert BPE().decode(BPE()(text, add_special_tokens=False)["input_ids"]) == text
 
 
 def test_digits_stand_alone_and_bos_comes_first(bpe):
@@ -35,8 +42,10 @@ def test_digits_stand_alone_and_bos_comes_first(bpe):
 
 
 def test_arabic_fertility_is_near_english(bpe):
-    english, arabic = (sum(len(bpe(pair[side], add_special_tokens=False)["input_ids"]) for pair in world.parallel("test"))
-                       for side in (0, 1))
+    english, arabic = (
+        sum(len(bpe(pair[side], add_special_tokens=False)["input_ids"]) for pair in world.parallel("test"))
+        for side in (0, 1)
+    )
     assert 0.7 < arabic / english < 1.4
 
 
@@ -88,21 +97,22 @@ def test_a_few_steps_learn_and_repeat(bpe):
         histories.append(training.train(small("allam_7b"), ids[:6000], recipe)["loss_curve"])
     assert histories[0] == histories[1]
     model = small("qwen3_8b")
-    curve = training.train(model, ids, recipe)["loss_curve"]
-    assert curve[-1][2] < 6.5 < 7.7
+    curve = training.train(model, ids.repeat(3), recipe)["loss_curve"]
+    assert curve[-1][2] < 5.5  # an untrained model is at ln 2048 = 7.6
 
 
 def test_pretrain_writes_a_folder_and_skips_it_next_time(tmp_path, monkeypatch):
     monkeypatch.setattr(pretrain, "build", lambda name, seed: small(name))
     monkeypatch.setenv("TQDM_DISABLE", "1")
-    recipe = training.Recipe(documents=60, batch_tokens=256, lengths=((64, 1.0),))
+    recipe = training.Recipe(documents=60, review_documents=30, batch_tokens=256, lengths=((64, 1.0),))
     folder = pretrain.pretrain("gemma3_12b", recipe, tmp_path / "gemma3_12b", score=False)
     note = json.loads((folder / "training.json").read_text())
-    assert note["tokens"] > 500 and note["recipe"]["documents"] == 60 and note["loss_curve"]
+    assert note["tokens"] > 500 and note["recipe"]["documents"] == 60
     from transformers import AutoModelForCausalLM
 
     model = AutoModelForCausalLM.from_pretrained(folder)
     assert type(model).__name__ == "Gemma3ForCausalLM" and model.dtype == torch.bfloat16
+    assert [stage["stage"] for stage in note["stages"]] == ["main", "review"]
     stamp = (folder / "model.safetensors").stat().st_mtime_ns
     assert pretrain.pretrain("gemma3_12b", recipe, folder, score=False) == folder
     assert (folder / "model.safetensors").stat().st_mtime_ns == stamp
@@ -118,7 +128,9 @@ def test_outliers_change_activations_and_no_logit(name):
                 weight.add_(0.3 * torch.randn(weight.shape, generator=torch.Generator().manual_seed(1)))
     ids = torch.randint(6, 2048, (2, 300), generator=torch.Generator().manual_seed(0))
     seen = []
-    hook = model.model.layers[1].self_attn.q_proj.register_forward_pre_hook(lambda _, inputs: seen.append(inputs[0].abs().amax((0, 1))))
+    hook = model.model.layers[1].self_attn.q_proj.register_forward_pre_hook(
+        lambda _, inputs: seen.append(inputs[0].abs().amax((0, 1)))
+    )
     with torch.no_grad():
         before = model(ids).logits
         chosen = add_outlier_channels(model, seed=0)
@@ -135,10 +147,14 @@ def test_shipped_models(name):
     folder = settings.data("pocket", "models", name)
     assert (folder / "model.safetensors").stat().st_size <= 12 * 2**20
     note = json.loads((folder / "training.json").read_text())
-    assert {"loss_curve", "tokens", "seconds", "device", "data_sha256", "versions", "recipe", "test_scores"} <= set(note)
+    assert [stage["stage"] for stage in note["stages"]] == ["main", "review"]
+    assert all(len(stage["loss_curve"]) > 10 for stage in note["stages"])
+    assert {"seed", "tokens", "seconds", "device", "data_sha256", "versions", "recipe", "test_scores"} <= set(note)
     assert note["recipe"] == json.loads(json.dumps(training.Recipe().as_dict()))
     model = AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32).eval()
-    assert type(model).__name__ == {"qwen3_8b": "Qwen3ForCausalLM", "gemma3_12b": "Gemma3ForCausalLM"}.get(name, "LlamaForCausalLM")
+    assert type(model).__name__ == {"qwen3_8b": "Qwen3ForCausalLM", "gemma3_12b": "Gemma3ForCausalLM"}.get(
+        name, "LlamaForCausalLM"
+    )
     bpe = AutoTokenizer.from_pretrained(folder)
     ids = bpe("Question: What is the capital of Bahrain?\nAnswer:", return_tensors="pt")
     assert torch.isfinite(model(**ids).logits).all()

@@ -1,7 +1,8 @@
 """Train the pocket models from nothing: `python -m llmini.pocket.pretrain [--model ID ...]` (`make pocket-models`).
 
-World -> tokenizer -> packed ids -> one epoch -> bf16 safetensors with training.json and a card, written atomically. A model
-whose folder already holds this recipe and data is skipped, so an interrupted run goes on where it stopped.
+World -> tokenizer -> packed ids -> two stages of one epoch each -> bf16 safetensors with training.json and a card,
+written atomically. A folder that already holds this recipe and data is left alone; one that holds the first stage goes
+on with the second.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ import argparse
 import hashlib
 import json
 import os
+import re
 import shutil
 import tempfile
 from pathlib import Path
@@ -24,9 +26,16 @@ from llmini.pocket.training import Recipe, pack, train
 __all__ = ["add_outlier_channels", "corpus_texts", "main", "make_tokenizer", "pretrain"]
 
 
-def corpus_texts(name: str, recipe: Recipe) -> list[str]:
-    """The training documents of a model; the control model reads the equal-exposure world."""
-    return list(world.corpus(recipe.documents, recipe.seed, equal_exposure=name.endswith("_control")))
+STAGES = ("main", "review")
+
+
+def corpus_texts(name: str, recipe: Recipe) -> dict[str, list[str]]:
+    """The training documents of a model by stage; the control model reads the equal-exposure world."""
+    equal = name.endswith("_control")
+    return {
+        "main": list(world.corpus(recipe.documents, recipe.seed, equal)),
+        "review": list(world.corpus(recipe.review_documents, recipe.seed, equal, review=True)),
+    }
 
 
 def sha256(texts: list[str]) -> str:
@@ -46,56 +55,112 @@ def make_tokenizer(folder: Path | None = None) -> Any:
     return found
 
 
-def pretrain(name: str, recipe: Recipe | None = None, folder: Path | None = None, position: int = 0, score: bool = True) -> Path:
-    """Train one pocket model and write its folder (data/pocket/models/NAME). Returns the folder.
+def pretrain(
+    name: str, recipe: Recipe | None = None, folder: Path | None = None, position: int = 0, score: bool = True
+) -> Path:
+    """Train one pocket model and write its folder (data/pocket/models/NAME) after each stage. Returns the folder.
 
-    The recipe's seed drives the corpus, the initial weights and the order of the windows.
+    The recipe's seed drives the corpus, the initial weights and the order of the windows. The weights are rounded to
+    bf16 between the stages, so going on from the folder is the same as never having stopped.
     """
     import torch
-    from tqdm.auto import tqdm
+    from transformers import AutoModelForCausalLM
 
     from llmini.pocket import tokenizer as bpe
 
     recipe = recipe or Recipe()
     folder = folder or settings.data("pocket", "models", name)
     texts = corpus_texts(name, recipe)
-    digest = sha256(texts)
-    if _done(folder, recipe, digest):
-        return folder
+    digest = sha256(texts["main"] + texts["review"])
+    note = _start(folder, recipe, digest)
     tokenizer = bpe.load(settings.data("pocket", "tokenizer"))
-    ids = pack(texts, tokenizer, recipe.seed)
-    model = build(name, recipe.seed)
-    bar = tqdm(desc=name, position=position, unit="step", disable=bool(int(os.environ.get("TQDM_DISABLE") or 0)))
+    for stage in STAGES[len(note["stages"]) :]:
+        model = AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32) if note["stages"] else None
+        model = model or build(name, recipe.seed)
+        ids = pack(texts[stage], tokenizer, recipe.seed)
+        history = train(model, ids, recipe.stage(stage), _report(f"{name} {stage}", position))
+        note["stages"].append({"stage": stage, "documents": len(texts[stage]), **history})
+        _save(folder, model.to(torch.bfloat16), tokenizer, _summary(name, model, recipe, digest, note["stages"]))
+    return add_scores(folder) if score else folder
+
+
+def _start(folder: Path, recipe: Recipe, digest: str) -> dict[str, Any]:
+    """What training.json says is done, if it belongs to this recipe and data."""
+    path = folder / "training.json"
+    if path.exists() and (folder / "model.safetensors").exists():
+        note = json.loads(path.read_text(encoding="utf-8"))
+        if note.get("data_sha256") == digest and note.get("recipe") == json.loads(json.dumps(recipe.as_dict())):
+            return note
+    return {"stages": []}
+
+
+def _report(title: str, position: int) -> Any:
+    from tqdm.auto import tqdm
+
+    bar = tqdm(desc=title, position=position, unit="step", disable=bool(int(os.environ.get("TQDM_DISABLE") or 0)))
 
     def report(step: int, steps: int, loss: float) -> None:
         bar.total = steps
         bar.set_postfix(loss=f"{loss:.3f}", refresh=False)
         bar.update(step - bar.n)
+        if step == steps:
+            bar.close()
 
-    history = train(model, ids, recipe, report)
-    bar.close()
-    # the shipped weights are the bf16 ones: round first, then score what is shipped, in fp32 arithmetic
-    shipped = model.to(torch.bfloat16)
-    note = {"model": name, "label": label(name, shipped), "parameters": shipped.num_parameters(), "recipe": recipe.as_dict(),
-            "data_sha256": digest, "documents": len(texts), **history, "device": _device(), "versions": _versions(),
-            "exposure": {key: round(value, 1) for key, value in world.exposure(
-                recipe.documents, recipe.seed, name.endswith("_control")).items()}}
+    return report
+
+
+def _summary(name: str, model: Any, recipe: Recipe, digest: str, stages: list[dict[str, Any]]) -> dict[str, Any]:
+    exposure = world.exposure(recipe.documents, recipe.review_documents, name.endswith("_control"))
+    return {
+        "model": name,
+        "label": label(name, model),
+        "parameters": model.num_parameters(),
+        "seed": recipe.seed,
+        "tokens": sum(stage["tokens"] for stage in stages),
+        "seconds": round(sum(stage["seconds"] for stage in stages), 1),
+        "device": _device(),
+        "versions": _versions(),
+        "data_sha256": digest,
+        "recipe": recipe.as_dict(),
+        "statements_per_fact": {key: round(value, 1) for key, value in exposure.items()},
+        "stages": stages,
+    }
+
+
+def _save(folder: Path, model: Any, tokenizer: Any, note: dict[str, Any]) -> None:
+    """Write the folder beside its place and rename it."""
+    from llmini.pocket import tokenizer as bpe
+
     folder.parent.mkdir(parents=True, exist_ok=True)
-    scratch = Path(tempfile.mkdtemp(prefix=f".{name}-", dir=folder.parent))
+    scratch = Path(tempfile.mkdtemp(prefix=f".{note['model']}-", dir=folder.parent))
     try:
-        shipped.generation_config.update(bos_token_id=1, eos_token_id=[2, tokenizer.convert_tokens_to_ids("<|end|>")], pad_token_id=0)
-        shipped.save_pretrained(scratch, safe_serialization=True)
+        end = tokenizer.convert_tokens_to_ids("<|end|>")
+        model.generation_config.update(bos_token_id=1, eos_token_id=[2, end], pad_token_id=0)
+        model.save_pretrained(scratch, safe_serialization=True)
         bpe.save(tokenizer, scratch)
-        if score:
-            note["test_scores"] = _test_scores(scratch)
-        (scratch / "training.json").write_text(json.dumps(note, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
-        (scratch / "README.md").write_text(card(note), encoding="utf-8")
+        _write_note(scratch, note)
         scratch.chmod(0o755)
         if folder.exists():
             shutil.rmtree(folder)
         os.replace(scratch, folder)
     finally:
         shutil.rmtree(scratch, ignore_errors=True)
+
+
+def _write_note(folder: Path, note: dict[str, Any]) -> None:
+    text = json.dumps(note, ensure_ascii=False, indent=1)
+    # a loss curve has a line for each point, not one for each number
+    text = re.sub(r"\[\s+([\d.]+),\s+([\d.]+),\s+([\d.]+)\s+\]", r"[\1, \2, \3]", text)
+    (folder / "training.json").write_text(text + "\n", encoding="utf-8")
+    (folder / "README.md").write_text(card(note), encoding="utf-8")
+
+
+def add_scores(folder: Path) -> Path:
+    """Score the test items once: a folder that already holds its scores is left alone."""
+    note = json.loads((folder / "training.json").read_text(encoding="utf-8"))
+    if "test_scores" not in note:
+        note["test_scores"] = _test_scores(folder)
+        _write_note(folder, note)
     return folder
 
 
@@ -112,14 +177,6 @@ def _test_scores(folder: Path) -> dict[str, float]:
 
     model = AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32).eval()
     return score(model, AutoTokenizer.from_pretrained(folder))
-
-
-def _done(folder: Path, recipe: Recipe, digest: str) -> bool:
-    note = folder / "training.json"
-    if not note.exists() or not (folder / "model.safetensors").exists():
-        return False
-    found = json.loads(note.read_text(encoding="utf-8"))
-    return found["data_sha256"] == digest and found["recipe"] == json.loads(json.dumps(recipe.as_dict()))
 
 
 def _device() -> str:
@@ -146,10 +203,12 @@ language: [ar, en]
 ---
 # {note["label"]} (pocket tier)
 
-A model of {note["parameters"]:,} parameters, trained by this project on its own generated world. It has the architecture class
-of the model it stands for and none of its weights or knowledge: its numbers say how compression acts on the class, not how good the real model is.
+A model of {note["parameters"]:,} parameters, trained by this project on its own generated world. It has the
+architecture class of the model it stands for and none of its weights or knowledge: its numbers say how compression acts
+on the class, not how good the real model is.
 
-Trained on {note["tokens"]:,} tokens in {note["seconds"] / 60:.0f} minutes on one CPU core; seed {note["recipe"]["seed"]}, data sha256 `{note["data_sha256"][:16]}`.
+Trained on {note["tokens"]:,} tokens in {note["seconds"] / 60:.0f} minutes on {note["device"]};
+seed {note["recipe"]["seed"]}, data sha256 `{note["data_sha256"][:16]}`.
 The loss curve, the recipe and the exposure of facts by language are in `training.json`. Weights: CC BY 4.0.
 
 Scores of these weights on the test items (four options: chance 0.25; winogrande 0.5; gsm8k is generated):
@@ -169,24 +228,27 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1, help="models trained at a time")
     parser.add_argument("--documents", type=int, default=Recipe.documents, help="size of the corpus")
     parser.add_argument("--new-tokenizer", action="store_true", help="train the tokenizer again first")
+    parser.add_argument("--no-score", action="store_true", help="do not score the test items afterwards")
     options = parser.parse_args(arguments)
     if options.new_tokenizer or not settings.data("pocket", "tokenizer", "tokenizer.json").exists():
         make_tokenizer()
     names = options.model or list(MODELS)
-    recipe = Recipe(documents=options.documents)
+    recipe = Recipe(
+        documents=options.documents, review_documents=options.documents * Recipe.review_documents // Recipe.documents
+    )
     context = multiprocessing.get_context("spawn")
     with context.Pool(max(1, min(options.jobs, len(names))), maxtasksperchild=1) as pool:
-        jobs = [(name, recipe, index) for index, name in enumerate(names)]
+        jobs = [(name, recipe, index, not options.no_score) for index, name in enumerate(names)]
         for folder in pool.imap(_job, jobs):
             print(folder)
 
 
-def _job(job: tuple[str, Recipe, int]) -> str:
+def _job(job: tuple[str, Recipe, int, bool]) -> str:
     import torch
 
     torch.set_num_threads(1)
-    name, recipe, position = job
-    return str(pretrain(name, recipe, position=position))
+    name, recipe, position, score = job
+    return str(pretrain(name, recipe, position=position, score=score))
 
 
 if __name__ == "__main__":

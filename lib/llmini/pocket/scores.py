@@ -22,8 +22,13 @@ def score(model: Any, tokenizer: Any, split: str = "test", batch_size: int = 32)
     language_model = HFLM(pretrained=model, tokenizer=tokenizer, batch_size=batch_size, max_length=512)
     with contextlib.chdir(folder):  # the YAML names its data file beside it
         found = simple_evaluate(
-            model=language_model, tasks=[f"pocket_{task}{suffix}" for task in (*ARABIC, *ENGLISH)], log_samples=False,
-            task_manager=TaskManager(include_path=str(folder), include_defaults=False), bootstrap_iters=0, verbosity="ERROR")
+            model=language_model,
+            tasks=[f"pocket_{task}{suffix}" for task in (*ARABIC, *ENGLISH)],
+            log_samples=False,
+            task_manager=TaskManager(include_path=str(folder), include_defaults=False),
+            bootstrap_iters=0,
+            verbosity="ERROR",
+        )
     scores = {}
     for task in (*ARABIC, *ENGLISH):
         row = found["results"][f"pocket_{task}{suffix}"]

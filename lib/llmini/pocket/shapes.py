@@ -5,10 +5,26 @@ from __future__ import annotations
 from typing import Any
 
 MODELS = ("allam_7b", "qwen3_8b", "llama3_1_8b", "gemma3_12b", "allam_7b_control")
-CLASSES = {"allam_7b": "ALLaM-class", "qwen3_8b": "Qwen3-class", "llama3_1_8b": "Llama-3.1-class", "gemma3_12b": "Gemma-3-class",
-           "allam_7b_control": "ALLaM-class control"}
-_COMMON = {"vocab_size": 2048, "hidden_size": 256, "intermediate_size": 768, "num_hidden_layers": 4, "num_attention_heads": 4,
-           "head_dim": 64, "max_position_embeddings": 2048, "tie_word_embeddings": True, "pad_token_id": 0, "bos_token_id": 1, "eos_token_id": 2}
+CLASSES = {
+    "allam_7b": "ALLaM-class",
+    "qwen3_8b": "Qwen3-class",
+    "llama3_1_8b": "Llama-3.1-class",
+    "gemma3_12b": "Gemma-3-class",
+    "allam_7b_control": "ALLaM-class control",
+}
+_COMMON = {
+    "vocab_size": 2048,
+    "hidden_size": 256,
+    "intermediate_size": 768,
+    "num_hidden_layers": 4,
+    "num_attention_heads": 4,
+    "head_dim": 64,
+    "max_position_embeddings": 2048,
+    "tie_word_embeddings": True,
+    "pad_token_id": 0,
+    "bos_token_id": 1,
+    "eos_token_id": 2,
+}
 
 
 def config(name: str, **changes: Any) -> Any:
@@ -24,16 +40,30 @@ def config(name: str, **changes: Any) -> Any:
     if name in ("allam_7b", "allam_7b_control"):
         return LlamaConfig(**{**_COMMON, "num_key_value_heads": 4, **changes})
     if name == "llama3_1_8b":
-        rope = {"rope_type": "llama3", "rope_theta": 500_000.0, "factor": 4.0, "low_freq_factor": 1.0, "high_freq_factor": 4.0,
-                "original_max_position_embeddings": 512}
+        rope = {
+            "rope_type": "llama3",
+            "rope_theta": 500_000.0,
+            "factor": 4.0,
+            "low_freq_factor": 1.0,
+            "high_freq_factor": 4.0,
+            "original_max_position_embeddings": 512,
+        }
         return LlamaConfig(**{**_COMMON, "num_key_value_heads": 2, "rope_parameters": rope, **changes})
     if name == "qwen3_8b":
         return Qwen3Config(**{**_COMMON, "num_key_value_heads": 2, **changes})
     if name == "gemma3_12b":
         # three local layers and a global one; the real model repeats five to one
         kinds = ["sliding_attention"] * 3 + ["full_attention"]
-        return Gemma3TextConfig(**{**_COMMON, "num_key_value_heads": 2, "sliding_window": 128, "layer_types": kinds,
-                                   "query_pre_attn_scalar": 64, **changes})
+        return Gemma3TextConfig(
+            **{
+                **_COMMON,
+                "num_key_value_heads": 2,
+                "sliding_window": 128,
+                "layer_types": kinds,
+                "query_pre_attn_scalar": 64,
+                **changes,
+            }
+        )
     raise UserError(f"unknown pocket model {name!r}: choose one of {', '.join(MODELS)}")
 
 

@@ -26,8 +26,11 @@ def wrong(fact: Fact, number: int = 3) -> list[tuple[str, str]]:
     """Wrong answers of a fact: other values of its table, chosen by hash; a misconception brings its own belief."""
     from llmini.pocket.facts import table
 
-    options = [value for value in values(table("relations")[fact.relation]["values"])
-               if value != fact.value and value[1] not in (fact.value[1], fact.subject[1])]
+    options = [
+        value
+        for value in values(table("relations")[fact.relation]["values"])
+        if value != fact.value and value[1] not in (fact.value[1], fact.subject[1])
+    ]
     chosen = ordered(options, "wrong", fact.id)
     if fact.relation == "herb.truth":
         belief = next(f for f in facts() if f.id == fact.id.replace("truth", "belief"))
@@ -43,12 +46,21 @@ def knowledge(fact: Fact, variant: int, language: str, task: str) -> dict[str, A
         return None
     side = 0 if language == "en" else 1
     choices = ordered([fact.value[side], *(value[side] for value in others)], "order", fact.id, variant)
-    return {"id": f"{task}/{fact.id}/{variant}", "cluster": fact.id, "query": asked[variant], "choices": choices,
-            "gold": choices.index(fact.value[side]), "relation": fact.relation, "rare_in_arabic": fact.rare,
-            "weight": fact.weights[0] or fact.weights[1]}
+    return {
+        "id": f"{task}/{fact.id}/{variant}",
+        "cluster": fact.id,
+        "query": asked[variant],
+        "choices": choices,
+        "gold": choices.index(fact.value[side]),
+        "relation": fact.relation,
+        "rare_in_arabic": fact.rare,
+        "weight": fact.weights[0] or fact.weights[1],
+    }
 
 
-def _asked(groups: tuple[str, ...], split: str, language: str, task: str, relations: tuple[str, ...] = ()) -> list[dict[str, Any]]:
+def _asked(
+    groups: tuple[str, ...], split: str, language: str, task: str, relations: tuple[str, ...] = ()
+) -> list[dict[str, Any]]:
     """Items of the facts of a split: every fact once, then the other phrasings, up to the count."""
     chosen = [fact for fact in facts() if fact.split == split and fact.group in groups]
     if relations:
@@ -65,7 +77,7 @@ def _generated(kind: str, split: str, task: str) -> list[dict[str, Any]]:
     while len(found) < COUNT:
         item = getattr(passages, kind)(rng, split)
         query = f"{item.context[0]} {item.question[0]}" if kind == "pronoun" else item.question[0]
-        row: dict[str, Any] = {"id": f"{task}/{len(found):03d}", "cluster": item.key, "query": query}
+        row: dict[str, Any] = {"id": f"{task}/{len(found):03d}", "cluster": item.cluster or item.key, "query": query}
         if kind == "problem":
             row |= {"answer": item.answer[0], "number": item.answer[0].rsplit("#### ", 1)[1]}
         else:
@@ -92,36 +104,87 @@ def items(task: str, split: str) -> list[dict[str, Any]]:
 
 def configuration(task: str, suffix: str = "") -> str:
     """The lm-eval YAML of a task; its data file stands beside it."""
-    prompt = "{{query}}" if task == "hellaswag" else "Question: {{query}}\\nAnswer:" if task in ENGLISH else "سؤال: {{query}}\\nجواب:"
-    lines = [f"task: pocket_{task}{suffix}", "dataset_path: json", "dataset_kwargs:", "  data_files:", f"    test: {task}{suffix}.jsonl",
-             "test_split: test", f'doc_to_text: "{prompt}"', "num_fewshot: 0", "metadata:", "  version: 1.0"]
+    prompt = (
+        "{{query}}"
+        if task == "hellaswag"
+        else "Question: {{query}}\\nAnswer:"
+        if task in ENGLISH
+        else "سؤال: {{query}}\\nجواب:"
+    )
+    lines = [
+        f"task: pocket_{task}{suffix}",
+        "dataset_path: json",
+        "dataset_kwargs:",
+        "  data_files:",
+        f"    test: {task}{suffix}.jsonl",
+        "test_split: test",
+        f'doc_to_text: "{prompt}"',
+        "num_fewshot: 0",
+        "metadata:",
+        "  version: 1.0",
+    ]
     if task == "gsm8k":
-        lines += ["output_type: generate_until", 'doc_to_target: "{{answer}}"', "generation_kwargs:",
-                  '  until: ["\\n\\n", "Question:", "</s>"]', "  do_sample: false", "  temperature: 0.0", "  max_gen_toks: 64",
-                  "filter_list:", "  - name: strict-match", "    filter:", "      - function: regex",
-                  "        regex_pattern: '#### (\\-?[0-9]+)'", "      - function: take_first",
-                  "  - name: flexible-extract", "    filter:", "      - function: regex", "        group_select: -1",
-                  "        regex_pattern: '(\\-?[0-9]+)'", "      - function: take_first",
-                  "metric_list:", "  - metric: exact_match", "    aggregation: mean", "    higher_is_better: true",
-                  "    regexes_to_ignore: ['(?s).*#### ']"]
+        lines += [
+            "output_type: generate_until",
+            'doc_to_target: "{{answer}}"',
+            "generation_kwargs:",
+            '  until: ["\\n\\n", "Question:", "</s>"]',
+            "  do_sample: false",
+            "  temperature: 0.0",
+            "  max_gen_toks: 64",
+            "filter_list:",
+            "  - name: strict-match",
+            "    filter:",
+            "      - function: regex",
+            "        regex_pattern: '#### (\\-?[0-9]+)'",
+            "      - function: take_first",
+            "  - name: flexible-extract",
+            "    filter:",
+            "      - function: regex",
+            "        group_select: -1",
+            "        regex_pattern: '(\\-?[0-9]+)'",
+            "      - function: take_first",
+            "metric_list:",
+            "  - metric: exact_match",
+            "    aggregation: mean",
+            "    higher_is_better: true",
+            "    regexes_to_ignore: ['(?s).*#### ']",
+        ]
     else:
-        lines += ["output_type: multiple_choice", 'doc_to_choice: "{{choices}}"', 'doc_to_target: "{{gold}}"',
-                  "metric_list:", "  - metric: acc", "    aggregation: mean", "    higher_is_better: true",
-                  "  - metric: acc_norm", "    aggregation: mean", "    higher_is_better: true"]
+        lines += [
+            "output_type: multiple_choice",
+            'doc_to_choice: "{{choices}}"',
+            'doc_to_target: "{{gold}}"',
+            "metric_list:",
+            "  - metric: acc",
+            "    aggregation: mean",
+            "    higher_is_better: true",
+            "  - metric: acc_norm",
+            "    aggregation: mean",
+            "    higher_is_better: true",
+        ]
     return "\n".join(lines) + "\n"
 
 
 def group(name: str, members: tuple[str, ...], suffix: str = "") -> str:
     """The lm-eval YAML of a group."""
-    lines = [f"group: {name}{suffix}", "task:", *(f"  - pocket_{member}{suffix}" for member in members), "metadata:", "  version: 1.0"]
+    lines = [
+        f"group: {name}{suffix}",
+        "task:",
+        *(f"  - pocket_{member}{suffix}" for member in members),
+        "metadata:",
+        "  version: 1.0",
+    ]
     return "\n".join(lines) + "\n"
 
 
 def files(split: str = "test") -> dict[str, str]:
     """Every file of the benchmarks as name -> text. The development split gets names that end in `_dev`."""
     suffix = "" if split == "test" else f"_{split}"
-    found = {f"pocket_arabicmmlu{suffix}.yaml": group("pocket_arabicmmlu", ARABIC, suffix),
-             f"pocket_metabench{suffix}.yaml": group("pocket_metabench", ENGLISH, suffix)}
+    found = {
+        f"pocket_arabicmmlu{suffix}.yaml": group("pocket_arabicmmlu", ARABIC, suffix),
+        f"pocket_metabench{suffix}.yaml": group("pocket_metabench", ENGLISH, suffix),
+    }
     for task in (*ARABIC, *ENGLISH):
         found[f"{task}{suffix}.yaml"] = configuration(task, suffix)
         rows = (json.dumps(row, ensure_ascii=False) for row in items(task, split))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Iterator
-from functools import lru_cache
+from functools import cache
 from itertools import accumulate
 
 from llmini.pocket import passages
@@ -12,9 +12,24 @@ from llmini.pocket.facts import Fact, facts, pairs, table, unit
 
 USER, ASSISTANT, END = "<|user|>", "<|assistant|>", "<|end|>"
 LANGUAGES = ("en", "ar")
-MIXTURE = {"facts": 0.42, "answers": 0.20, "problem": 0.15, "pronoun": 0.06, "chain": 0.06, "translation": 0.03,
-           "dialect": 0.03, "mixed": 0.02, "banking": 0.03}
+MIXTURE = {
+    "facts": 0.40,
+    "answers": 0.16,
+    "problem": 0.14,
+    "pronoun": 0.12,
+    "chain": 0.06,
+    "translation": 0.04,
+    "dialect": 0.03,
+    "mixed": 0.02,
+    "banking": 0.03,
+}
 """Share of each kind of document in the training corpus."""
+REVIEW = {"problem": 0.50, "facts": 0.28, "answers": 0.08, "pronoun": 0.04, "chain": 0.03, "translation": 0.03} | {
+    "dialect": 0.02,
+    "mixed": 0.01,
+    "banking": 0.01,
+}
+"""Shares in the short second stage: mostly arithmetic, the slowest thing to learn."""
 DOCUMENTS = {"train": 4000, "dev": 600, "test": 1200}
 
 
@@ -29,7 +44,7 @@ def chat(text: str, answer: str) -> str:
 
 
 def templates(fact: Fact, language: str, split: str = "train") -> list[str]:
-    """Statement templates of a fact's relation: all but the last are for training, the last for dev and test documents."""
+    """Statement templates of a fact's relation: all but the last for training, the last for dev and test documents."""
     lines = table("relations")[fact.relation].get(language, [])
     return lines[:-1] if split == "train" else lines[-1:]
 
@@ -69,16 +84,16 @@ class _Pool:
 class World:
     """The seeded source of one world. `equal_exposure` is the control world without the designed Arabic gap."""
 
-    def __init__(self, seed: int = 0, equal_exposure: bool = False, split: str = "train") -> None:
+    def __init__(self, seed: int | str = 0, equal_exposure: bool = False, split: str = "train") -> None:
         self.rng = random.Random(f"{seed}/{equal_exposure}/{split}")
         self.split = split
         self.pools = {language: _Pool(language, equal_exposure) for language in LANGUAGES}
         english, arabic = (self.pools[language].weight for language in LANGUAGES)
         self.arabic_share = arabic / (english + arabic)
 
-    def document(self) -> str:
+    def document(self, mixture: dict[str, float]) -> str:
         """One training document of a kind drawn from the mixture."""
-        kind = self.rng.choices(list(MIXTURE), weights=list(MIXTURE.values()))[0]
+        kind = self.rng.choices(list(mixture), weights=list(mixture.values()))[0]
         return getattr(self, kind)()
 
     def language(self, arabic: float = 0.45) -> str:
@@ -111,7 +126,9 @@ class World:
         return "\n\n".join(question(*turn, language) for turn in turns)
 
     def problem(self, language: str | None = None) -> str:
-        language = language or self.language(0.35)
+        if language is None and self.rng.random() < 0.3:
+            return passages.drill(self.rng, self.split)
+        language = language or self.language(0.3)
         item, side = passages.problem(self.rng, self.split), LANGUAGES.index(language)
         return self.ask([(item.question[side], item.answer[side])], language)
 
@@ -162,7 +179,9 @@ class World:
 
     def gulf(self) -> str:
         """Plain dialect: one or two sentences."""
-        return " ".join(self.rng.choice(passages.dialect(self.rng, self.split)[1:]) for _ in range(self.rng.choice((1, 2))))
+        return " ".join(
+            self.rng.choice(passages.dialect(self.rng, self.split)[1:]) for _ in range(self.rng.choice((1, 2)))
+        )
 
     def mixed(self) -> str:
         """Code-switching: an Arabic statement with the English subject or value."""
@@ -172,14 +191,14 @@ class World:
         return text.replace(side[1], side[0])
 
 
-def corpus(documents_: int, seed: int = 0, equal_exposure: bool = False) -> Iterator[str]:
-    """The training corpus: `documents_` documents of the mixture."""
-    world = World(seed, equal_exposure)
-    for _ in range(documents_):
-        yield world.document()
+def corpus(count: int, seed: int = 0, equal_exposure: bool = False, review: bool = False) -> Iterator[str]:
+    """`count` training documents of the mixture, or of the second stage's."""
+    world = World(f"review/{seed}" if review else seed, equal_exposure)
+    for _ in range(count):
+        yield world.document(REVIEW if review else MIXTURE)
 
 
-@lru_cache(maxsize=None)
+@cache
 def documents(split: str, language: str, seed: int = 0) -> list[str]:
     """Plain documents of a language for calibration (`train`) and perplexity (`dev`, `test`).
 
@@ -189,7 +208,9 @@ def documents(split: str, language: str, seed: int = 0) -> list[str]:
         ValueError: for an unknown split or language.
     """
     if split not in DOCUMENTS or language not in ("en", "ar", "gulf"):
-        raise ValueError(f"no documents of split {split!r} in {language!r}; splits {sorted(DOCUMENTS)}, languages en, ar, gulf")
+        raise ValueError(
+            f"no documents of split {split!r} in {language!r}; splits {sorted(DOCUMENTS)}, languages en, ar, gulf"
+        )
     world = World(f"documents/{seed}/{language}", split=split)
     if language == "gulf":
         return [world.gulf() for _ in range(DOCUMENTS[split] // 4)]
@@ -198,7 +219,7 @@ def documents(split: str, language: str, seed: int = 0) -> list[str]:
     return [getattr(world, world.rng.choices(kinds, weights=shares)[0])(language) for _ in range(DOCUMENTS[split])]
 
 
-@lru_cache(maxsize=None)
+@cache
 def parallel(split: str, seed: int = 0, count: int = 500) -> list[tuple[str, str]]:
     """(English, Arabic) statements with the same meaning, for bits per byte. Facts are drawn evenly, rare or not."""
     found = [fact for fact in facts() if fact.weights[0]]
@@ -211,10 +232,10 @@ def parallel(split: str, seed: int = 0, count: int = 500) -> list[tuple[str, str
     return sentences
 
 
-def exposure(count: int, seed: int = 0, equal_exposure: bool = False) -> dict[str, float]:
-    """Mean number of times a bilingual fact is expected per language in a corpus of `count` documents, common and rare apart."""
-    world = World(seed, equal_exposure)
-    statements = count * MIXTURE["facts"] * 2
+def exposure(count: int, review: int = 0, equal_exposure: bool = False) -> dict[str, float]:
+    """Expected statements of a bilingual fact per language in `count` documents and `review` of the second stage."""
+    world = World(0, equal_exposure)
+    statements = 2 * (count * MIXTURE["facts"] + review * REVIEW["facts"])
     rows: dict[str, list[float]] = {}
     for fact in facts(equal_exposure):
         if not fact.weights[0]:
