@@ -193,7 +193,7 @@ def cost(results: Results) -> Shown:
 
 def closing(results: Results) -> Shown:
     """The answer to the report's question: mean losses per class of methods, and which language loses more."""
-    runs = [cell for cell in comparisons.compressed(results) if cell[0] in labels.STUDIED]
+    runs = [cell for cell in comparisons.compressed(results) if cell[0] in results.studied()]
     runs = [cell for cell in runs if not math.isnan(paired.gap(results, cell[2])["value"])]
     if not runs:
         return nothing()

@@ -41,9 +41,9 @@ def _retention(results: Results, among: tuple[str, ...], average: str, title: st
     there = {method for _, method in published.index}
     columns = [[name for name in among if name in there], results.methods(among)]
     models = [labels.rank({name for name, method in published.index if method in among}, labels.MODELS),
-              [name for name in results.models() if name in labels.STUDIED]]  # fmt: skip
+              results.studied()]  # fmt: skip
     kinds = ["ar", "en", average]
-    size = (9.6, 3.3 + 3 * 0.235 * max(map(len, [*columns, (1, 2, 3, 4)])))
+    size = (9.6, 3.3 + 3 * 0.235 * max(map(len, [*columns, range(5)])))
     figure, axes = style.canvas(3, 2, size, sharex="col", sharey="col")
     for column, (methods, own, solid) in enumerate(zip(columns, models, (False, True), strict=True)):
         axes[0][column].set_title(style.heading(results.tier, not solid))
@@ -92,7 +92,7 @@ def _retention_panel(panel: Axes, results: Results, published: Any, methods: lis
 def pruning_perplexity(results: Results) -> Figure:
     """The study's perplexity after 50 % pruning (WikiText-2), and the measured one in English and Arabic."""
     table = reported.table(10)
-    models = [labels.rank(table["model"], labels.MODELS), [m for m in results.models() if m in labels.STUDIED]]
+    models = [labels.rank(table["model"], labels.MODELS), results.studied()]
     figure, axes = style.canvas(1, 3, (9.6, 4.3))
     printed = [(model, method, reported.value(table, model=model, method=method)) for model in models[0]
                for method in (labels.DENSE, *labels.PRUNE)]  # fmt: skip

@@ -41,7 +41,7 @@ def pareto(results: Results, size: str = "size_packed") -> Figure:
     for row, code in enumerate(labels.SUITES):
         cells = [(*key, share, published.loc[key, code], None, None) for key, share in printed.items()]
         _pareto_panel(axes[row][0], cells, False)
-        runs = [(model, method, results.run(model, method)) for model in results.models() if model in labels.STUDIED
+        runs = [(model, method, results.run(model, method)) for model in results.studied()
                 for method in results.methods((*labels.QUANT, *labels.PRUNE))]  # fmt: skip
         cells = [(model, method, retention.size_share(results, run, size),
                   *paired.retention(results, run, code).values()) for model, method, run in runs if run]  # fmt: skip
@@ -53,8 +53,8 @@ def pareto(results: Results, size: str = "size_packed") -> Figure:
     there = labels.rank(
         {*results.methods((*labels.QUANT, *labels.PRUNE)), *(key[1] for key in printed)}, labels.METHODS
     )
-    own = style.handles([name for name in results.models() if name in labels.STUDIED], results.tier, True)
-    legends = [(0.36, style.hues(labels.rank(there, labels.METHODS)), 4), (0.86, own, 2)]
+    own = style.handles(results.studied(), results.tier, True)
+    legends = [(0.3, style.hues(labels.rank(there, labels.METHODS)), 4), (0.79, own, 2)]
     style.words(figure, "How small, and how good?", "ما الحجم وما الدقة؟",
                 f"Hollow: as reported. Solid: {labels.tier(results.tier)}, with 95 % paired bootstrap intervals. Line: "
                 "Pareto front of ALLaM's row; other models are faint. Shaded: the goal, at most half the size and at "
@@ -172,7 +172,7 @@ def masks(results: Results, model: str = MAIN) -> Figure:
 def divergence(results: Results) -> Figure:
     """KL to dense of every method and model: the measure that still ranks methods where accuracy cannot."""
     methods = results.methods((*labels.QUANT, *labels.PRUNE))
-    models = [name for name in results.models() if name in labels.STUDIED]
+    models = results.studied()
     figure, axes = style.canvas(1, 2, (9.6, 2.6 + 0.27 * max(4, len(methods))), sharex=True, sharey=True)
     shift = dict(zip(models, style.offsets(len(models)), strict=True))
     for panel, code in zip(axes[0], labels.SUITES, strict=True):

@@ -114,6 +114,10 @@ class Results:
         """Models with any run, in the house's order."""
         return labels.rank(self.runs["model"], labels.MODELS)
 
+    def studied(self) -> list[str]:
+        """The measured models without the control, which belongs to one comparison alone."""
+        return [name for name in self.models() if not name.endswith("_control")]
+
     def methods(self, among: tuple[str, ...] = labels.METHODS) -> list[str]:
         """Methods of ``among`` with any run, in order."""
         return [name for name in among if (self.runs["method"] == name).any()]

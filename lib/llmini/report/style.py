@@ -36,7 +36,8 @@ COLOURS = {
     "wanda": "#D55E00",
     "magnitude": "#555555",
 }
-MARKERS = {"allam_7b": "o", "qwen3_8b": "s", "llama3_1_8b": "^", "gemma3_12b": "D", "allam_7b_control": "P"}
+MARKERS = {"allam_7b": "o", "qwen3_8b": "s", "llama3_1_8b": "^", "gemma3_12b": "D", "allam_7b_control": "P",
+           "qwen3_0_6b": "v", "qwen3_1_7b": "<", "gemma3_270m": ">", "gemma3_1b": "X"}  # fmt: skip
 LANGUAGE_MARKERS = {"ar": "o", "en": "v"}  # where one model's two languages share a panel
 MEASURED_AR = {"pocket": "القياس هنا: نماذج الجيب", "full": "القياس هنا"}
 REPORTED_AR = "كما نُشر في الدراسة"

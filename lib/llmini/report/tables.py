@@ -18,8 +18,9 @@ if TYPE_CHECKING:
 
     from llmini.report.measured import Cell, Results
 
+Names = tuple[str, ...]
 STUDY_QUANT = ("dense", "int8", "w8a8", "w8a16", "int4", "w4a16")
-INT4 = "The study calls its INT4 NF4; its code ran FP4, which is the row INT4 (FP4) here."
+INT4 = " The study's text calls its INT4 row NF4; its code ran FP4, which is the row INT4 (FP4) here."
 STUDY_PRUNE = ("dense", "sparsegpt", "wanda")
 ALLAM = ("allam_7b",)
 FORMULAS = "Average 1 is the ratio of sums (the study's Figure 8), average 2 the mean of ratios (its Figure 10)."
@@ -35,13 +36,26 @@ def group(results: Results) -> str:
     return f"{MEASURED}, {labels.tier(results.tier)}"
 
 
-def lines(results: Results, models: tuple[str, ...], study: tuple[str, ...], among: tuple[str, ...]) -> Iterator[tuple]:
-    """(model, method, run id, index cells) for each row: the study's methods, then those only measured here."""
-    for model in models:
+def everyone(results: Results) -> list[str]:
+    """The study's models, then those measured besides."""
+    return labels.rank({*labels.STUDIED, *results.studied()}, labels.MODELS)
+
+
+def lines(results: Results, models: Names | None, study: Names, among: Names) -> Iterator[tuple]:
+    """(model, method, run id, index cells) for each row: the study's methods, then those only measured here.
+
+    ``models=None`` stands for :func:`everyone`.
+    """
+    for model in everyone(results) if models is None else models:
         measured = results.methods(among) if model in results.models() else []
         for method in labels.rank({*study, *measured}, labels.METHODS):
             head = {"model": labels.both(model, results.tier), "method": labels.method(method)}
             yield model, method, results.run(model, method), head
+
+
+def aside(study: Names) -> str:
+    """What a note must add where the study's INT4 is in the table."""
+    return INT4 if "int4" in study else ""
 
 
 def table_1() -> pandas.DataFrame:
@@ -85,19 +99,19 @@ def _shape(name: str) -> dict[str, Any]:
             "vocabulary": config["vocab_size"], "parameters": sum(map(math.prod, shapes.values()))}  # fmt: skip
 
 
-def table_6(results: Results, models: tuple[str, ...] = ALLAM) -> pandas.DataFrame:
+def table_6(results: Results, models: Names = ALLAM) -> pandas.DataFrame:
     """Table 6: size after quantization; four measured sizes (definitions in the note)."""
     return _sizes(results, 6, models, STUDY_QUANT, (labels.DENSE, *labels.QUANT),
                   "Table 6. Model size after quantization")  # fmt: skip
 
 
-def table_9(results: Results, models: tuple[str, ...] = labels.STUDIED) -> pandas.DataFrame:
+def table_9(results: Results, models: Names | None = None) -> pandas.DataFrame:
     """Table 9: size after 50 % pruning. The study counts nonzero weights; no file shrinks by it."""
     return _sizes(results, 9, models, STUDY_PRUNE, (labels.DENSE, *labels.PRUNE),
                   "Table 9. Model size after pruning to 50 %")  # fmt: skip
 
 
-def _sizes(results: Results, number: int, models: tuple[str, ...], study: tuple[str, ...], among: tuple[str, ...],
+def _sizes(results: Results, number: int, models: Names | None, study: Names, among: Names,
            title: str) -> pandas.DataFrame:  # fmt: skip
     printed, (scale, name), measured = reported.table(number), unit(results.tier), group(results)
     kinds = {"size_disk": "on disk", "size_resident": "in memory", "size_packed": "packed", "size_nonzero": "nonzero"}
@@ -113,25 +127,26 @@ def _sizes(results: Results, number: int, models: tuple[str, ...], study: tuple[
             row[(measured, f"ratio, {kinds[metric]}")] = 100 / retention.size_share(results, run, metric)
         rows.append(row)
     note = ("The study's GB are GiB (2³⁰ bytes). On disk: the files as saved; in memory: after the first forward pass, "
-            "where compressed formats may be expanded; packed: a 1-bit mask and the nonzero values; nonzero: the "
-            "study's count of nonzero weights times their bytes. Ratio: dense size over this size.")  # fmt: skip
-    return frame(rows, ["model", "method"], title, note)
+            "where compressed formats may be expanded; packed: each matrix in full or as a 1-bit mask and its nonzero "
+            "values, whichever is smaller; nonzero: the study's count of nonzero weights times their bytes. Ratio: "
+            "dense size over this size.")  # fmt: skip
+    return frame(rows, ["model", "method"], title, note + aside(study))
 
 
-def table_7(results: Results, models: tuple[str, ...] = ALLAM) -> pandas.DataFrame:
+def table_7(results: Results, models: Names = ALLAM) -> pandas.DataFrame:
     """Table 7: perplexity after quantization."""
     return _perplexities(results, 7, models, STUDY_QUANT, (labels.DENSE, *labels.QUANT),
                          "Table 7. Perplexity after quantization")  # fmt: skip
 
 
-def table_10(results: Results, models: tuple[str, ...] = labels.STUDIED) -> pandas.DataFrame:
+def table_10(results: Results, models: Names | None = None) -> pandas.DataFrame:
     """Table 10: perplexity after 50 % pruning."""
     return _perplexities(results, 10, models, STUDY_PRUNE, (labels.DENSE, *labels.PRUNE),
                          "Table 10. Perplexity after pruning to 50 %")  # fmt: skip
 
 
-def _perplexities(results: Results, number: int, models: tuple[str, ...], study: tuple[str, ...],
-                  among: tuple[str, ...], title: str) -> pandas.DataFrame:  # fmt: skip
+def _perplexities(results: Results, number: int, models: Names | None, study: Names,
+                  among: Names, title: str) -> pandas.DataFrame:  # fmt: skip
     printed, measured = reported.table(number), group(results)
     rows = []
     for model, method, run, head in lines(results, models, study, among):
@@ -145,22 +160,24 @@ def _perplexities(results: Results, number: int, models: tuple[str, ...], study:
     note = ("The study's script scored the first 2,048 tokens only. Measured texts are not WikiText-2 in the pocket "
             "tier but held-out text of the pocket world, so reported and measured values cannot be compared. Bits "
             "per byte on parallel sentences can be compared across tokenizers.")  # fmt: skip
-    return frame(rows, ["model", "method"], title, note, {f"bits per byte, {code}": 3 for code in labels.SUITES})
+    return frame(
+        rows, ["model", "method"], title, note + aside(study), {f"bits per byte, {code}": 3 for code in labels.SUITES}
+    )
 
 
-def table_8(results: Results, models: tuple[str, ...] = ALLAM) -> pandas.DataFrame:
+def table_8(results: Results, models: Names = ALLAM) -> pandas.DataFrame:
     """Table 8: mean accuracies after quantization, with retention under both formulas."""
     return _means(results, models, STUDY_QUANT, (labels.DENSE, *labels.QUANT),
                   "Table 8. Mean accuracy after quantization, percent")  # fmt: skip
 
 
-def table_11(results: Results, models: tuple[str, ...] = labels.STUDIED) -> pandas.DataFrame:
+def table_11(results: Results, models: Names | None = None) -> pandas.DataFrame:
     """Table 11: mean accuracies after 50 % pruning, with retention under both formulas."""
     return _means(results, models, STUDY_PRUNE, (labels.DENSE, *labels.PRUNE),
                   "Table 11. Mean accuracy after pruning to 50 %, percent")  # fmt: skip
 
 
-def _means(results: Results, models: tuple[str, ...], study: tuple[str, ...], among: tuple[str, ...],
+def _means(results: Results, models: Names | None, study: Names, among: Names,
            title: str) -> pandas.DataFrame:  # fmt: skip
     means, kept = reported.means(), retention.published()
     measured = group(results)
@@ -176,7 +193,7 @@ def _means(results: Results, models: tuple[str, ...], study: tuple[str, ...], am
     note = (f"ar: ArabicMMLU; en: metabench without GSM8K. Retention: percent of the dense model's mean. {FORMULAS} "
             "s.e.: standard error of a mean by itself; the paired table gives intervals of differences.")  # fmt: skip
     digits = dict.fromkeys(("kept, ar", "kept, en", "average 1", "average 2"), 1)
-    return frame(rows, ["model", "method"], title, note, digits)
+    return frame(rows, ["model", "method"], title, note + aside(study), digits)
 
 
 def _columns(name: str, means: Any, kept: Any, method: str) -> dict[tuple[str, str], Any]:
@@ -195,19 +212,19 @@ def _columns(name: str, means: Any, kept: Any, method: str) -> dict[tuple[str, s
     return out
 
 
-def table_20(results: Results, models: tuple[str, ...] = ALLAM) -> pandas.DataFrame:
+def table_20(results: Results, models: Names = ALLAM) -> pandas.DataFrame:
     """Table 20: accuracy per task after quantization; one line per task."""
     return _per_task(results, 20, models, STUDY_QUANT, (labels.DENSE, *labels.QUANT),
                      "Table 20. Accuracy per task after quantization, percent")  # fmt: skip
 
 
-def table_22(results: Results, models: tuple[str, ...] = labels.STUDIED) -> pandas.DataFrame:
+def table_22(results: Results, models: Names | None = None) -> pandas.DataFrame:
     """Table 22: accuracy per task after 50 % pruning; one line per model and task."""
     return _per_task(results, 22, models, STUDY_PRUNE, (labels.DENSE, *labels.PRUNE),
                      "Table 22. Accuracy per task after pruning to 50 %, percent")  # fmt: skip
 
 
-def _per_task(results: Results, number: int, models: tuple[str, ...], study: tuple[str, ...], among: tuple[str, ...],
+def _per_task(results: Results, number: int, models: Names | None, study: Names, among: Names,
               title: str) -> pandas.DataFrame:  # fmt: skip
     printed, measured = reported.table(number), group(results)
     tasks = [
@@ -215,7 +232,7 @@ def _per_task(results: Results, number: int, models: tuple[str, ...], study: tup
     ]
     methods = labels.rank({*study, *results.methods(among)}, labels.METHODS)
     rows = []
-    for model in models:
+    for model in everyone(results) if models is None else models:
         for suite, task, metric in tasks:
             row: dict[Any, Any] = {"model": labels.both(model, results.tier), "benchmark": suite, "task": task}
             for method in study:
@@ -230,10 +247,10 @@ def _per_task(results: Results, number: int, models: tuple[str, ...], study: tup
         "acc_norm for ARC and HellaSwag, exact match for GSM8K, accuracy elsewhere, as the study printed them; the "
         "metabench mean is of plain accuracies and leaves GSM8K out, so it is not the mean of the lines below it."
     )
-    return frame(rows, ["model", "benchmark", "task"], title, note)
+    return frame(rows, ["model", "benchmark", "task"], title, note + aside(study))
 
 
-def table_21(results: Results, models: tuple[str, ...] = labels.STUDIED) -> pandas.DataFrame:
+def table_21(results: Results, models: Names | None = None) -> pandas.DataFrame:
     """Table 21: parameters that are not zero, before and after 50 % pruning."""
     printed, measured = reported.table(21), group(results)
     rows = []
@@ -242,7 +259,6 @@ def table_21(results: Results, models: tuple[str, ...] = labels.STUDIED) -> pand
         rows.append({**head, (REPORTED, "nonzero"): count, (REPORTED, "share, %"): 100 * count / base,
                      (measured, "nonzero"): results.cell(run, "size_nonzero").value / 2,
                      (measured, "share, %"): retention.size_share(results, run, "size_nonzero")})  # fmt: skip
+    title = "Table 21. Parameters that are not zero"
     note = "Measured counts are size_nonzero over the two bytes of a bfloat16 weight."
-    return frame(
-        rows, ["model", "method"], "Table 21. Parameters that are not zero", note, {"nonzero": 0, "share, %": 1}
-    )
+    return frame(rows, ["model", "method"], title, note, {"nonzero": 0, "share, %": 1})
