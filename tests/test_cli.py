@@ -46,7 +46,7 @@ def listing(folder: Path) -> set[str]:
 def run(*argv: str, **options) -> subprocess.CompletedProcess:
     """The command in a process of its own."""
     environment = {**os.environ, "PYTHONDONTWRITEBYTECODE": "1", "OMP_NUM_THREADS": "1", **options.pop("env", {})}
-    return subprocess.run([sys.executable, "-m", "llmini.cli", *argv], capture_output=True, text=True, timeout=300,
+    return subprocess.run([sys.executable, "-m", "llmini.cli", *argv], capture_output=True, text=True, timeout=600,
                           env=environment, **options)  # fmt: skip
 
 
@@ -234,7 +234,7 @@ def test_interruption_leaves_nothing(place, number, code, moment):
             break
     time.sleep(0.2)
     process.send_signal(number)
-    error = process.communicate(timeout=120)[1]
+    error = process.communicate(timeout=600)[1]
     assert process.returncode == code, error
     assert error.count("\n") == 1 and "nothing was written" in error
     assert listing(place) == before

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 import shutil
 import time
@@ -11,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from llmini import models, settings, texts, validate
-from llmini.compress import card, folder, invariants, options, sizes
+from llmini.compress import card, folder, invariants, layers, options, sizes
 from llmini.compress import prune as pruning
 from llmini.compress import quantize as quantization
 from llmini.settings import UserError
@@ -122,11 +123,21 @@ def save(model: Any, tokenizer: Any, home: Path, partial: Path, trust_remote_cod
     """Weights, tokenizer and processor files; what was written must itself pass for a checkpoint."""
     model.save_pretrained(partial, safe_serialization=True)
     tokenizer.save_pretrained(partial)
+    keep_ignored(partial / "config.json")
     kept = [home / name for name in PROCESSOR_FILES] + (list(home.glob("*.py")) if trust_remote_code else [])
     for path in kept:
         if path.is_file():
             shutil.copyfile(path, partial / path.name)
     validate.check(partial, trust_remote_code)
+
+
+def keep_ignored(path: Path) -> None:
+    """Name what is not quantized by pattern too: a module of a vision tower bears another name once it is loaded."""
+    config = validate.read_json(path)
+    stated = config.get("quantization_config", {})
+    if stated.get("quant_method") == "compressed-tensors":
+        stated["ignore"] = [*layers.IGNORE, *(name for name in stated.get("ignore", []) if name not in layers.IGNORE)]
+        path.write_text(json.dumps(config, indent=2, ensure_ascii=False) + "\n", encoding="utf8")
 
 
 def inspect(home: Path, source: str | Path, tier: str, trust_remote_code: bool) -> validate.Checkpoint:
