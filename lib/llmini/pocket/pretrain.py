@@ -139,7 +139,8 @@ def _save(folder: Path, model: Any, tokenizer: Any, note: dict[str, Any]) -> Non
         model.save_pretrained(scratch, safe_serialization=True)
         bpe.save(tokenizer, scratch)
         _write_note(scratch, note)
-        scratch.chmod(0o755)
+        scratch.chmod(0o755)  # mkdtemp and safetensors write for the owner alone
+        (scratch / "model.safetensors").chmod(0o644)
         if folder.exists():
             shutil.rmtree(folder)
         os.replace(scratch, folder)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -61,8 +62,18 @@ def balanced(texts: Iterable[str], characters: int = 1_500_000) -> list[str]:
 
 
 def save(tokenizer: Any, folder: Path) -> None:
-    """Write tokenizer.json, tokenizer_config.json and the chat template (also inlined, as browsers want it)."""
+    """Write tokenizer.json and tokenizer_config.json with the chat template inlined, as browsers want it.
+
+    The class is named as transformers 4 and transformers.js know it; what only says how it was loaded is left out.
+    """
     tokenizer.save_pretrained(folder, save_jinja_files=False)
+    path = Path(folder) / "tokenizer_config.json"
+    config = json.loads(path.read_text(encoding="utf-8"))
+    for key in ("backend", "is_local", "local_files_only", "name_or_path"):
+        config.pop(key, None)
+    config["tokenizer_class"] = "PreTrainedTokenizerFast"
+    config["additional_special_tokens"] = config.pop("extra_special_tokens", config.get("additional_special_tokens"))
+    path.write_text(json.dumps(config, indent=2, ensure_ascii=False, sort_keys=True) + "\n", encoding="utf-8")
 
 
 def load(folder: Path) -> Any:
