@@ -158,3 +158,16 @@ def test_shipped_models(name):
     bpe = AutoTokenizer.from_pretrained(folder)
     ids = bpe("Question: What is the capital of Bahrain?\nAnswer:", return_tensors="pt")
     assert torch.isfinite(model(**ids).logits).all()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["allam_7b", "allam_7b_control"])
+def test_shipped_models_read_this_world_and_none_of_its_test(name):
+    from llmini.pocket import tasks
+    from test_world import prompts
+
+    note = json.loads(settings.data("pocket", "models", name, "training.json").read_text())
+    texts = pretrain.corpus_texts(name, training.Recipe())
+    assert pretrain.sha256(texts["main"] + texts["review"]) == note["data_sha256"]
+    asked = {row["query"] for task in (*tasks.ARABIC, *tasks.ENGLISH) for row in tasks.items(task, "test")}
+    assert not asked & prompts(texts["main"] + texts["review"])
