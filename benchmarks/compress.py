@@ -20,7 +20,7 @@ import time
 from pathlib import Path
 
 METHODS = ("w4a16", "w8a8", "sparsegpt", "wanda")
-LIMITS = {"seconds": 1.10, "MiB": 1.05}
+LIMITS = {"seconds": 1.10, "CPU seconds": 1.10, "MiB": 1.05}  # CPU time holds still on a busy machine
 RESULTS = Path(__file__).with_name("RESULTS.md")
 TITLE = "## Compression: `llmini` against `oneshot` by hand"
 
@@ -59,8 +59,8 @@ def with_llmini(source: str, output: str, method: str, samples: int, length: int
     checkpoint.compress(source, output, samples=samples, length=length, **{step: method})
 
 
-def timed(side: str, arguments: argparse.Namespace, method: str) -> tuple[float, float]:
-    """Seconds and peak resident MiB of one side in a fresh process. Raises RuntimeError with its output if it fails."""
+def timed(side: str, arguments: argparse.Namespace, method: str) -> tuple[float, float, float]:
+    """Seconds, CPU seconds and peak resident MiB of one side in a fresh process. Raises RuntimeError if it fails."""
     command = [sys.executable, __file__, "--source", arguments.source, "--samples", str(arguments.samples),
                "--length", str(arguments.length), "--side", side, "--methods", method]  # fmt: skip
     with tempfile.TemporaryDirectory() as folder, tempfile.TemporaryFile("w+") as log:
@@ -72,7 +72,7 @@ def timed(side: str, arguments: argparse.Namespace, method: str) -> tuple[float,
         if status:
             log.seek(0)
             raise RuntimeError(f"{side} {method} failed:\n{log.read()[-4000:]}")
-    return seconds, usage.ru_maxrss / 1024
+    return seconds, usage.ru_utime + usage.ru_stime, usage.ru_maxrss / 1024
 
 
 def table(arguments: argparse.Namespace) -> list[str]:
@@ -81,7 +81,7 @@ def table(arguments: argparse.Namespace) -> list[str]:
 
     lines = ["| method | measure | by hand | llmini | ratio | limit | held |", "|---|---|---|---|---|---|---|"]
     for method in arguments.methods:
-        found: dict[str, list[tuple[float, float]]] = {"hand": [], "llmini": []}
+        found: dict[str, list[tuple[float, ...]]] = {"hand": [], "llmini": []}
         for pair in settings.progress(range(arguments.pairs), desc=method):
             for side in ("hand", "llmini") if pair % 2 == 0 else ("llmini", "hand"):
                 found[side].append(timed(side, arguments, method))

@@ -166,3 +166,10 @@ def test_schemes_are_those_of_the_study(tiny_model, tiny_calibration):
     for method, kind, nested in (("int4", "nf4", True), ("int4_fp4", "fp4", False)):
         config = quantize.quantize(tiny_model("llama"), method).config.quantization_config
         assert (config.bnb_4bit_quant_type, config.bnb_4bit_use_double_quant) == (kind, nested)
+
+
+def test_nothing_is_printed(tiny_model, tiny_calibration, tmp_path, capfd):
+    """Batch notebooks keep their output: progress bars are off (TQDM_DISABLE), logs and false alarms too."""
+    for method in ("w4a16", "int8"):
+        quantize.quantize(tiny_model("llama", "bfloat16"), method, tiny_calibration).save_pretrained(tmp_path / method)
+    assert capfd.readouterr() == ("", "")

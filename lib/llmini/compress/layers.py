@@ -4,7 +4,11 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import logging
+import os
 import re
+import sys
+import warnings
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
@@ -71,21 +75,41 @@ def needs(calibration: Any, method: str) -> Any:
 
 @functools.cache
 def silence() -> None:
-    """Take llmcompressor's line-per-module log off stdout, once; ``LLM_COMPRESSOR_LOG_LEVEL`` brings it back."""
-    from llmcompressor.logger import LoggerConfig, configure_logger
+    """Take the libraries' line-per-module logs off the screen, once, before they are imported.
 
-    configure_logger(LoggerConfig(console_log_level=None))
+    ``LLM_COMPRESSOR_LOG_LEVEL=INFO`` brings llmcompressor's back.
+    """
+    os.environ.setdefault("LLM_COMPRESSOR_LOG_LEVEL", "ERROR")
+    for name in ("bitsandbytes", "torch.fx._symbolic_trace"):
+        logging.getLogger(name).setLevel(logging.ERROR)
+    # Said of every model that llmcompressor has touched, whether or not it was offloaded.
+    warnings.filterwarnings("ignore", message="Attempting to save a model with offloaded modules")
+    if "llmcompressor" in sys.modules:
+        from llmcompressor.logger import configure_logger
+
+        configure_logger()
+
+
+@functools.cache
+def no_bars() -> None:
+    """Under ``TQDM_DISABLE=1`` also hide the two bars of compressed-tensors that ask for themselves, once."""
+    from compressed_tensors.offload import dispatch
+    from compressed_tensors.quantization.lifecycle import apply
+    from tqdm import tqdm
+
+    if os.environ.get("TQDM_DISABLE") == "1":
+        dispatch.tqdm = apply.tqdm = lambda *values, **options: tqdm(*values, **{**options, "disable": True})
 
 
 @contextlib.contextmanager
 def watched() -> Iterator[list[str]]:
     """Collect what llmcompressor warns about while the block runs, and the module it was working on."""
+    silence()
     import llmcompressor  # noqa: F401  (its import resets the log, so it comes first)
     from loguru import logger
 
-    silence()
     logger.enable("llmcompressor")  # a disabled log would hide the fallbacks
-    warnings: list[str] = []
+    lines: list[str] = []
     current = ""
 
     def sink(message: Any) -> None:
@@ -94,11 +118,11 @@ def watched() -> Iterator[list[str]]:
         if found := re.match(r"Sparsifying (\S+) using", record["message"]):
             current = found[1]
         if record["level"].no >= 30 and record["level"].name != "METRIC":
-            warnings.append(f"{record['message']} [{current}]" if current else record["message"])
+            lines.append(f"{record['message']} [{current}]" if current else record["message"])
 
     handle = logger.add(sink, level="INFO", format="{message}", catch=False)
     try:
-        yield warnings
+        yield lines
     finally:
         logger.remove(handle)
 
@@ -110,16 +134,21 @@ def oneshot(model: nn.Module, recipe: list, calibration: Any = None) -> None:
     the config is read from the model's path again (a model just pruned has no such path, and a hub id would be asked
     for over the network). Raises UserError for a silent fallback, naming the module.
     """
+    silence()
+    no_bars()
+    from llmcompressor.core import active_session
     from llmcompressor.entrypoints.oneshot import Oneshot
 
     class InMemory(Oneshot):
         def validate_model(self, model: Any) -> None:
             """The config in memory is the truth here."""
 
-    with watched() as warnings, unpinned():
+    with watched() as lines, unpinned():
         loader = None if calibration is None else calibration.loader()
         InMemory(model=model, recipe=recipe, dataset=loader, processor=NO_PROCESSOR)()
-    for line in warnings:
+    saved = active_session().lifecycle.recipe  # save_pretrained writes it: leave out the steps that only look
+    saved.modifiers = [step for step in saved.modifiers if type(step).__name__.endswith("Modifier")]
+    for line in lines:
         if line.startswith(FALLBACKS):
             raise UserError(f"not the method asked for: {line}; give more calibration text or a larger damping")
 

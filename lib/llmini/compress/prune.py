@@ -65,6 +65,7 @@ def prune(
     if needs_calibration(method, sparsity_profile):
         layers.needs(calibration, f"{method} with {sparsity_profile}" if method == "magnitude" else method)
     n, m = check_arguments(model, sparsity, mask_structure, block_size)
+    layers.silence()
     count = len(layers.decoder_layers(model))
     if m:
         if sparsity_profile or (sparsity not in (0.5, n / m)):

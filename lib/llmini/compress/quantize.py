@@ -62,6 +62,7 @@ def quantize(
     """
     if needs_calibration(method):
         layers.needs(calibration, method)
+    layers.silence()
     check_shapes(model, method, group_size)
     if method in BITSANDBYTES:
         return bitsandbytes(model, method)
