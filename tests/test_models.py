@@ -169,12 +169,18 @@ def test_outliers_alone(tmp_path, folder, tiny_calibration):
 
 
 def test_remote_code_runs_only_when_asked(folder):
+    from llmini.compress.checkpoint import compress
+
     make_remote(folder)
     with pytest.raises(UserError, match="trust-remote-code"):
         models.load(folder)
     assert not list(folder.glob("it_ran"))
     model, _ = models.load(folder, trust_remote_code=True)
     assert type(model).__name__ == "MysteryForCausalLM"
+    made = compress(folder, folder.parent / "out", prune="magnitude", trust_remote_code=True)
+    with pytest.raises(UserError, match="trust-remote-code"):
+        models.load(made)
+    assert type(models.load(made, trust_remote_code=True)[0]).__name__ == "MysteryForCausalLM"
 
 
 def test_remote_code_that_is_not_needed_is_never_run(folder):

@@ -74,7 +74,7 @@ def test_plan_agrees_with_what_compress_writes(tmp_path, tiny_tokenizer, capsys)
 
 
 def test_too_big_says_so(allam, capsys):
-    (allam / "config.json").write_text(json.dumps({**ALLAM, "num_hidden_layers": 2000}))
+    (allam / "config.json").write_text(json.dumps({**ALLAM, "hidden_size": 1 << 18, "num_attention_heads": 1 << 11}))
     assert cli.main([str(allam), "--quant", "w4a16_rtn", "--plan"]) == 0
     assert "DOES NOT FIT" in capsys.readouterr().out
 

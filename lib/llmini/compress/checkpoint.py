@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import math
-import shutil
-import time
 from collections.abc import Callable, Mapping
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from llmini import models, settings, texts, validate
-from llmini.compress import card, folder, invariants, layers, options, sizes
+from llmini.compress import card, folder, invariants, meters, options, saving, sizes
 from llmini.compress import prune as pruning
 from llmini.compress import quantize as quantization
 from llmini.settings import UserError
@@ -20,8 +16,6 @@ from llmini.settings import UserError
 # tier -> (source, samples, length): the study's 128 x 2,048 tokens of C4, and what a pocket model can hold.
 CALIBRATION = {"pocket": ("world", 96, 512), "rehearsal": ("world", 96, 512)}
 STUDY_CALIBRATION = ("c4", 128, 2048)
-# What a multimodal model keeps beside its tokenizer; the compressed checkpoint keeps it too.
-PROCESSOR_FILES = ("preprocessor_config.json", "processor_config.json", "video_preprocessor_config.json")
 
 
 def compress(
@@ -57,12 +51,12 @@ def compress(
     for note in asked.notes:
         say(f"note: {note}")
 
-    times = Times(say)
+    times = meters.Times(say)
     with folder.whole(output, expected_bytes(found, asked), overwrite) as partial:
         with times("import", "loading the libraries"):
             warm(asked)
         settings.prepare(tier, seed)  # pocket: one thread, so that the command and the notebooks agree to the bit
-        clear_peak()
+        meters.clear_peak()
         calibration = None
         if needs_calibration(asked):
             default = CALIBRATION.get(tier, STUDY_CALIBRATION)
@@ -80,27 +74,38 @@ def compress(
                 model = model.merge_and_unload()
         if calibration is not None:
             check_vocabulary(model, calibration)
+        dense = sizes.sizes(model, home)
+        if found.kind == "adapter":
+            dense["size_disk"] = found.nbytes  # the base's; the folder given holds the adapter alone
+        stored = model.dtype
+        if works_in_fp32(tier, asked):
+            model = model.float()
         if outliers:
             from llmini.pocket import pretrain
 
             with times("outliers", "rescaling channels so that activations have outliers"):
                 pretrain.add_outlier_channels(model, seed)
-        dense = sizes.sizes(model, home)
-        if found.kind == "adapter":
-            dense["size_disk"] = found.nbytes  # the base's; the folder given holds the adapter alone
         model = run(model, asked, calibration, times)
+        pruned = getattr(model, "llmini_pruned", None)
         with times("save", f"writing {output}"):
-            save(model, tokenizer, home, partial, trust_remote_code)
+            saving.save(model, tokenizer, home, partial, trust_remote_code)
+            if model.dtype != stored:
+                saving.store_as(partial, stored)
+        highest = meters.peak()
+        del model  # the sizes are those of the folder as anyone loads it, not of what is left in memory here
+        written, _ = models.load(partial, tier, "cpu", "auto", trust_remote_code)
+        if pruned is not None:
+            written.llmini_pruned = pruned
         recipe = card.recipe(
             source=str(source), tier=tier, label=label(source, tier), asked=asked, calibration=calibration, seed=seed,
-            outliers=outliers, seconds=times.seconds, peak_memory=peak(), dense=dense,
-            sizes=sizes.sizes(model, partial), pruned=getattr(model, "llmini_pruned", None),
+            outliers=outliers, seconds=times.seconds, peak_memory=highest, dense=dense,
+            sizes=sizes.sizes(written, partial), pruned=pruned,
         )  # fmt: skip
         card.write(partial, output.name, recipe)
     return output
 
 
-def run(model: Any, asked: options.Request, calibration: Any, times: Times) -> Any:
+def run(model: Any, asked: options.Request, calibration: Any, times: meters.Times) -> Any:
     """Prune, check, quantize, check; both checks against the snapshot taken before."""
     before = invariants.snapshot(model, calibration)
     expected: dict[str, Any] = {}
@@ -119,25 +124,16 @@ def run(model: Any, asked: options.Request, calibration: Any, times: Times) -> A
     return model
 
 
-def save(model: Any, tokenizer: Any, home: Path, partial: Path, trust_remote_code: bool) -> None:
-    """Weights, tokenizer and processor files; what was written must itself pass for a checkpoint."""
-    model.save_pretrained(partial, safe_serialization=True)
-    tokenizer.save_pretrained(partial)
-    keep_ignored(partial / "config.json")
-    kept = [home / name for name in PROCESSOR_FILES] + (list(home.glob("*.py")) if trust_remote_code else [])
-    for path in kept:
-        if path.is_file():
-            shutil.copyfile(path, partial / path.name)
-    validate.check(partial, trust_remote_code)
+def works_in_fp32(tier: str, asked: options.Request) -> bool:
+    """Whether the steps compute in fp32, although the checkpoint is stored in 16 bits: for pocket models on a CPU.
 
+    There bf16 is slow without its instructions, and smoothing can be held to an exact identity in fp32 alone.
+    bitsandbytes stores fp32 tensors of its own, so there the model stays in its type.
+    """
+    import torch
 
-def keep_ignored(path: Path) -> None:
-    """Name what is not quantized by pattern too: a module of a vision tower bears another name once it is loaded."""
-    config = validate.read_json(path)
-    stated = config.get("quantization_config", {})
-    if stated.get("quant_method") == "compressed-tensors":
-        stated["ignore"] = [*layers.IGNORE, *(name for name in stated.get("ignore", []) if name not in layers.IGNORE)]
-        path.write_text(json.dumps(config, indent=2, ensure_ascii=False) + "\n", encoding="utf8")
+    computes = settings.default_dtype(settings.device(), tier)
+    return computes == torch.float32 and asked.quant not in quantization.BITSANDBYTES
 
 
 def inspect(home: Path, source: str | Path, tier: str, trust_remote_code: bool) -> validate.Checkpoint:
@@ -216,46 +212,5 @@ def warm(asked: options.Request) -> None:
     import transformers  # noqa: F401
     from transformers import AutoModelForCausalLM  # noqa: F401
 
-    if asked.prune not in (None, "magnitude") or asked.quant not in (None, "int8", "int4", "int4_fp4"):
+    if asked.prune not in (None, "magnitude") or asked.quant not in (None, *quantization.BITSANDBYTES):
         from llmcompressor.entrypoints.oneshot import Oneshot  # noqa: F401
-
-
-class Times:
-    """Seconds of each step; announces it through ``say``."""
-
-    def __init__(self, say: Callable[[str], None]) -> None:
-        self.seconds: dict[str, float] = {}
-        self.say = say
-
-    @contextmanager
-    def __call__(self, step: str, line: str) -> Any:
-        self.say(line)
-        start = time.perf_counter()
-        yield
-        self.seconds[step] = round(time.perf_counter() - start, 3)
-
-
-def clear_peak() -> None:
-    """Start a new peak: of the GPU's allocator where there is one, and of this process's resident memory (Linux)."""
-    import torch
-
-    if torch.cuda.is_available():
-        torch.cuda.reset_peak_memory_stats()
-    try:
-        Path("/proc/self/clear_refs").write_text("5")
-    except OSError:
-        return
-
-
-def peak() -> dict[str, int]:
-    """Peak bytes since `clear_peak`: ``host`` (resident set, libraries included) and, with a GPU, ``gpu``."""
-    import resource
-
-    import torch
-
-    try:
-        status = Path("/proc/self/status").read_text()
-        host = int(status.split("VmHWM:")[1].split()[0]) * 1024
-    except (OSError, IndexError):
-        host = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
-    return {"host": host, **({"gpu": torch.cuda.max_memory_allocated()} if torch.cuda.is_available() else {})}
