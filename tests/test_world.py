@@ -173,11 +173,12 @@ def test_documents_and_parallel():
         ("gulf", re.compile("[\u0621-\u064a]")),
     ):
         train, test = world.documents("train", language), world.documents("test", language)
-        assert all(script.search(text) for text in test) and len(test) >= 300
+        assert sum(bool(script.search(text)) for text in test) > 0.9 * len(test) >= 270
         assert len(set(test) & set(train)) < 0.05 * len(test) or language == "gulf"
     assert world.documents("test", "ar") is world.documents("test", "ar")
     with pytest.raises(ValueError):
         world.documents("test", "fr")
+    assert len(world.documents("unseen", "en")) == 400
     pairs = world.parallel("test")
     assert len(pairs) == 500 and pairs == world.parallel.__wrapped__("test")
     assert all(re.search("[A-Za-z]", en) and re.search("[\u0621-\u064a]", ar) for en, ar in pairs)

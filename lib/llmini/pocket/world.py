@@ -8,7 +8,7 @@ from functools import cache
 from itertools import accumulate
 
 from llmini.pocket import passages
-from llmini.pocket.facts import Fact, facts, pairs, table, unit
+from llmini.pocket.facts import Fact, facts, pairs, table
 
 USER, ASSISTANT, END = "<|user|>", "<|assistant|>", "<|end|>"
 LANGUAGES = ("en", "ar")
@@ -30,7 +30,7 @@ REVIEW = {"problem": 0.50, "facts": 0.28, "answers": 0.08, "pronoun": 0.04, "cha
     "banking": 0.01,
 }
 """Shares in the short second stage: mostly arithmetic, the slowest thing to learn."""
-DOCUMENTS = {"train": 4000, "dev": 600, "test": 1200}
+DOCUMENTS = {"train": 4000, "dev": 600, "test": 1200, "unseen": 400}
 
 
 def question(text: str, answer: str, language: str) -> str:
@@ -44,9 +44,9 @@ def chat(text: str, answer: str) -> str:
 
 
 def templates(fact: Fact, language: str, split: str = "train") -> list[str]:
-    """Statement templates of a fact's relation: all but the last for training, the last for dev and test documents."""
+    """Statement templates of a fact's relation; the last one is in no training text: it is the wording of `unseen`."""
     lines = table("relations")[fact.relation].get(language, [])
-    return lines[:-1] if split == "train" else lines[-1:]
+    return lines[-1:] if split == "unseen" else lines[:-1]
 
 
 def questions(fact: Fact, language: str) -> list[str]:
@@ -102,7 +102,7 @@ class World:
     def facts(self, language: str | None = None) -> str:
         """One to three statements about one subject, or about several."""
         pool = self.pools[language or self.language(self.arabic_share)]
-        count = self.rng.choice((1, 2, 3))
+        count = self.rng.choice((1, 2, 3) if self.split == "train" else (2, 3))
         if self.rng.random() < 0.5:
             group = pool.subject(self.rng)
             chosen = self.rng.choices(group, weights=[f.weights[pool.side] for f in group], k=count)
@@ -135,8 +135,6 @@ class World:
     def pronoun(self, language: str | None = None) -> str:
         language = language or self.language(0.35)
         item, side = passages.pronoun(self.rng, self.split), LANGUAGES.index(language)
-        if self.split != "train":
-            return item.context[side]
         return self.ask([(f"{item.context[side]} {item.question[side]}", item.answer[side])], language)
 
     def chain(self, language: str | None = None) -> str:
@@ -200,35 +198,43 @@ def corpus(count: int, seed: int = 0, equal_exposure: bool = False, review: bool
 
 @cache
 def documents(split: str, language: str, seed: int = 0) -> list[str]:
-    """Plain documents of a language for calibration (`train`) and perplexity (`dev`, `test`).
+    """Documents of a language for calibration (`train`) and perplexity (`dev`, `test`).
 
-    Dev and test documents state facts by a template that training never used, and hold combinations of their own split.
+    Dev and test put facts together anew, in the wording of training, and hold problems, pronouns and chains of their
+    own split. `unseen` states facts in a wording that training never used: a far harder text.
 
     Raises:
         ValueError: for an unknown split or language.
     """
     if split not in DOCUMENTS or language not in ("en", "ar", "gulf"):
-        raise ValueError(
-            f"no documents of split {split!r} in {language!r}; splits {sorted(DOCUMENTS)}, languages en, ar, gulf"
-        )
+        known = ", ".join(DOCUMENTS)
+        raise ValueError(f"no documents of split {split!r} in {language!r}: splits {known}; languages en, ar, gulf")
     world = World(f"documents/{seed}/{language}", split=split)
+    if split == "unseen":
+        return [world.facts(language) for _ in range(DOCUMENTS[split])]
     if language == "gulf":
         return [world.gulf() for _ in range(DOCUMENTS[split] // 4)]
-    kinds = ["facts", "problem", "pronoun", "chain", "banking"]
-    shares = [0.64, 0.12, 0.08, 0.12, 0.04]
-    return [getattr(world, world.rng.choices(kinds, weights=shares)[0])(language) for _ in range(DOCUMENTS[split])]
+    kinds = {"facts": 0.55, "problem": 0.16, "pronoun": 0.10, "chain": 0.14, "banking": 0.05}
+    drawn = world.rng.choices(list(kinds), weights=list(kinds.values()), k=DOCUMENTS[split])
+    return [getattr(world, kind)(language) for kind in drawn]
 
 
 @cache
 def parallel(split: str, seed: int = 0, count: int = 500) -> list[tuple[str, str]]:
-    """(English, Arabic) statements with the same meaning, for bits per byte. Facts are drawn evenly, rare or not."""
-    found = [fact for fact in facts() if fact.weights[0]]
-    found.sort(key=lambda fact: unit("parallel", seed, split, fact.id))
+    """(English, Arabic) texts with the same meaning, for bits per byte.
+
+    Half are statements of facts, drawn evenly whether rare or not; half are problems, pronouns and chains of the split.
+    """
+    rng = random.Random(f"parallel/{seed}/{split}")
+    bilingual = [fact for fact in facts() if fact.weights[0]]
     sentences = []
-    for fact in found[:count]:
+    for fact in rng.sample(bilingual, count // 2):
         english, arabic = (templates(fact, language, split) for language in LANGUAGES)
-        index = int(unit("template", seed, fact.id) * len(english))
+        index = rng.randrange(len(english))
         sentences.append((fact.text(english[index], "en"), fact.text(arabic[index], "ar")))
+    while len(sentences) < count:
+        item = getattr(passages, rng.choice(("problem", "pronoun", "chain")))(rng, split)
+        sentences.append(item.question if item.kind == "problem" else item.context)
     return sentences
 
 
