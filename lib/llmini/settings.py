@@ -70,20 +70,40 @@ def seed_everything(seed: int) -> None:
     torch.manual_seed(seed)
 
 
+def silent() -> bool:
+    """Whether progress bars are off (``TQDM_DISABLE=1``): batch runs keep them out of committed outputs."""
+    return os.environ.get("TQDM_DISABLE", "") not in ("", "0")
+
+
 def progress(items: Iterable, **options: Any) -> Iterable:
-    """A tqdm bar, silent where ``TQDM_DISABLE=1`` (batch runs keep bars out of committed outputs)."""
+    """A tqdm bar, unless :func:`silent`."""
     from tqdm.auto import tqdm
 
-    return tqdm(items, **{"disable": bool(int(os.environ.get("TQDM_DISABLE") or 0)), **options})
+    return tqdm(items, **{"disable": silent(), **options})
 
 
-def prepare(tier: str, seed: int = 0) -> None:
-    """Start of a notebook: check the tier, seed everything, and in the pocket tier pin torch to one thread.
+def prepare(tier: str, seed: Any = 0) -> None:
+    """Start of a notebook: check the tier, seed everything, take the libraries' chatter away, print their versions.
 
-    Sums differ in the third digit with the thread count; on one thread a laptop and a server agree.
+    In the pocket tier torch is pinned to one thread: sums differ in the third digit with the thread count, and on one
+    thread a laptop and a server agree. ``seed`` may list several (``"0,1,2"``): the first one counts here.
     """
-    import torch
+    import logging
+    import warnings
+    from importlib.metadata import version
 
+    os.environ.setdefault("LLM_COMPRESSOR_LOG_LEVEL", "ERROR")
+    warnings.filterwarnings("ignore")
+    for name in ("bitsandbytes", "transformers", "torch.fx._symbolic_trace"):
+        logging.getLogger(name).setLevel(logging.ERROR)
+    import torch
+    import transformers
+
+    transformers.utils.logging.set_verbosity_error()
+    if silent():
+        transformers.utils.logging.disable_progress_bar()
     if check_tier(tier) == "pocket":
         torch.set_num_threads(1)
-    seed_everything(seed)
+    seed_everything(int(str(seed).split(",")[0]))
+    names = ("torch", "transformers", "llmcompressor", "bitsandbytes", "lm-eval")
+    print(", ".join(f"{name} {version(name).partition('+')[0]}" for name in names))

@@ -14,6 +14,7 @@ import torch
 from lm_eval.models.huggingface import HFLM
 from tqdm.auto import tqdm
 
+from llmini import settings
 from llmini.measure.forest import Forest, PrefixCache
 from llmini.measure.logits import Split
 from llmini.measure.trie import Plan, Trie
@@ -105,12 +106,18 @@ class TrieLM(HFLM):
         marks = [mark for mark in (self.tokenizer.decode(self.prefix_token_id), self.tokenizer.bos_token) if mark]
         plain = [text for text in texts if text and not text.startswith(tuple(marks))]
         options = {} if self.add_bos_token is None else {"add_special_tokens": self.add_bos_token}
-        if plain and self.backend == "causal":
-            self.encoded = dict(zip(plain, self.tokenizer(plain, verbose=False, **options)["input_ids"], strict=True))
+        for start in range(0, len(plain) if self.backend == "causal" else 0, 256):  # its encodings are far from small
+            part = plain[start : start + 256]
+            options |= {"verbose": False, "return_attention_mask": False}
+            self.encoded |= zip(part, self.tokenizer(part, **options)["input_ids"], strict=True)
         try:
-            return super().loglikelihood(requests, disable_tqdm=disable_tqdm)
+            return super().loglikelihood(requests, disable_tqdm=disable_tqdm or settings.silent())
         finally:
             self.encoded = {}
+
+    def generate_until(self, requests: list, disable_tqdm: bool = False) -> list[str]:
+        """As HFLM, whose bar does not know of ``TQDM_DISABLE``."""
+        return super().generate_until(requests, disable_tqdm=disable_tqdm or settings.silent())
 
     def tok_encode(self, string: str, *args: Any, **options: Any) -> list[int]:
         """As HFLM, from the batch where it holds the string."""
