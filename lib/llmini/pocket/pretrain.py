@@ -226,6 +226,7 @@ def main(arguments: list[str] | None = None) -> None:
 
     parser = argparse.ArgumentParser(prog="python -m llmini.pocket.pretrain", description=__doc__.splitlines()[0])
     parser.add_argument("--model", action="append", choices=MODELS, help="train this model only (may be repeated)")
+    parser.add_argument("--output", type=Path, help="folder of the model folders (default: data/pocket/models)")
     parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1, help="models trained at a time")
     parser.add_argument("--documents", type=int, default=Recipe.documents, help="size of the corpus")
     parser.add_argument("--new-tokenizer", action="store_true", help="train the tokenizer again first")
@@ -239,17 +240,18 @@ def main(arguments: list[str] | None = None) -> None:
     )
     context = multiprocessing.get_context("spawn")
     with context.Pool(max(1, min(options.jobs, len(names))), maxtasksperchild=1) as pool:
-        jobs = [(name, recipe, index, not options.no_score) for index, name in enumerate(names)]
+        place = options.output.resolve() if options.output else settings.data("pocket", "models")
+        jobs = [(name, recipe, place / name, index, not options.no_score) for index, name in enumerate(names)]
         for folder in pool.imap(_job, jobs):
             print(folder)
 
 
-def _job(job: tuple[str, Recipe, int, bool]) -> str:
+def _job(job: tuple[str, Recipe, Path, int, bool]) -> str:
     import torch
 
     torch.set_num_threads(1)
-    name, recipe, position, score = job
-    return str(pretrain(name, recipe, position=position, score=score))
+    name, recipe, folder, position, score = job
+    return str(pretrain(name, recipe, folder, position=position, score=score))
 
 
 if __name__ == "__main__":
