@@ -270,6 +270,22 @@ def test_list_names_everything(capsys):
         assert name in shown
 
 
+def test_tier_of_what_is_named(place):
+    """Which calibration defaults hold when no tier is given."""
+    named = {"allam_7b": "pocket", "qwen3_0_6b": "small", "Qwen/Qwen3-8B": "full", "./model": "pocket", "./none": "full"}
+    assert {name: cli.tier_of(name) for name in named} == named
+
+
+def test_internal_faults_are_one_line_too(place, capsys, monkeypatch):
+    """A fault of ours: exit code 1, one line, and the same clean folder."""
+    before = listing(place)
+    monkeypatch.setattr("llmini.compress.card.card", lambda *_: 1 / 0)
+    assert cli.main(["./model", *MAGNITUDE, "--output", "out"]) == 1
+    error = capsys.readouterr().err
+    assert error.count("\n") == 1 and "internal error, ZeroDivisionError" in error
+    assert listing(place) == before
+
+
 def test_prune_then_quantize_gives_a_plain_checkpoint(place, capsys):
     """The folder loads without this package, keeps its mask, and says how it was made."""
     config = "mask_structure=2:4,sparsity=0.7"

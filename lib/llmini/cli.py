@@ -181,7 +181,7 @@ def catalogue() -> str:
             source = Path(found.source)
             if source.is_absolute():
                 source = source.relative_to(settings.root()) if source.is_dir() else "not there: `make pocket-models`"
-            lines.append(f"  {name:<18}{found.label:<26}{source}")
+            lines.append(f"  {name:<18}{found.label:<30}{source}")
         lines.append("")
     for title, methods in (("quantization (--quant)", quantize.METHODS), ("pruning (--prune)", prune.METHODS)):
         described = methods if hasattr(methods, "items") else dict.fromkeys(methods, "")

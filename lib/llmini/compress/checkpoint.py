@@ -55,7 +55,8 @@ def compress(
     with folder.whole(output, expected_bytes(found, asked), overwrite) as partial:
         with times("import", "loading the libraries"):
             warm(asked)
-        settings.prepare(tier, seed)  # pocket: one thread, so that the command and the notebooks agree to the bit
+        one_thread(tier)
+        settings.seed_everything(seed)
         meters.clear_peak()
         calibration = None
         if needs_calibration(asked):
@@ -110,7 +111,7 @@ def run(model: Any, asked: options.Request, calibration: Any, times: meters.Time
     before = invariants.snapshot(model, calibration)
     expected: dict[str, Any] = {}
     if asked.prune:
-        with times("prune", f"pruning: {asked.prune} {asked.prune_options}"):
+        with times("prune", f"pruning: {asked.prune}{shown(asked.prune_options)}"):
             model = pruning.prune(model, asked.prune, calibration, **asked.prune_options)
         expected = {"prune": asked.prune, "mask_structure": asked.prune_options["mask_structure"],
                     "sparsity": model.llmini_pruned}  # one share per layer  # fmt: skip
@@ -118,7 +119,7 @@ def run(model: Any, asked: options.Request, calibration: Any, times: meters.Time
         # A new snapshot, so that quantization is held to the zeros that pruning made.
         before = invariants.snapshot(model, calibration)
     if asked.quant:
-        with times("quantize", f"quantizing: {asked.quant} {asked.quant_options or ''}".rstrip()):
+        with times("quantize", f"quantizing: {asked.quant}{shown(asked.quant_options)}"):
             model = quantization.quantize(model, asked.quant, calibration, **asked.quant_options)
         invariants.check(before, model, quant=asked.quant, **expected)
     return model
@@ -134,6 +135,20 @@ def works_in_fp32(tier: str, asked: options.Request) -> bool:
 
     computes = settings.default_dtype(settings.device(), tier)
     return computes == torch.float32 and asked.quant not in quantization.BITSANDBYTES
+
+
+def shown(settled: Mapping[str, Any]) -> str:
+    """Options as " (name value, …)"."""
+    told = ", ".join(f"{name} {value}" for name, value in settled.items() if value not in (None, "0:0"))
+    return f" ({told})" if told else ""
+
+
+def one_thread(tier: str) -> None:
+    """In the pocket tier pin torch to one thread, as the notebooks do: then their results and the command's agree."""
+    import torch
+
+    if tier == "pocket":
+        torch.set_num_threads(1)
 
 
 def inspect(home: Path, source: str | Path, tier: str, trust_remote_code: bool) -> validate.Checkpoint:
