@@ -20,6 +20,7 @@ from llmini.measure.logits import Split
 from llmini.measure.trie import Plan, Trie
 
 logger = logging.getLogger(__name__)
+ENCODED = 1 << 15  # characters tokenised at once
 STATIC_ROPE = ("default", "linear", "llama3", "yarn", "proportional")
 
 
@@ -32,8 +33,8 @@ class TrieLM(HFLM):
 
     def __init__(self, *args: Any, tokens: int | None = None, **options: Any) -> None:
         super().__init__(*args, **options)
-        self.encoded: dict[str, list[int]] = {}
-        self.tokens = tokens or (1024 if self.device.type == "cpu" else 8192)
+        self.encoded: dict[str, list[int] | np.ndarray] = {}
+        self.tokens = tokens or (512 if self.device.type == "cpu" else 8192)
         self.split: Split | None = None
         self.forest: Forest | None = None
         self.fallback = self.why_stock()
@@ -100,16 +101,18 @@ class TrieLM(HFLM):
         return None if worst <= limit else f"log-probabilities over a trie differ by {worst:.1e} a token in a trial"
 
     def loglikelihood(self, requests: list, disable_tqdm: bool = False) -> list[tuple[float, bool]]:
-        """As HFLM, with the texts tokenised in one batch."""
-        texts = {text for context, continuation in (request.args for request in requests) if context
-                 for text in (context.rstrip(), context + continuation)}  # fmt: skip
-        marks = [mark for mark in (self.tokenizer.decode(self.prefix_token_id), self.tokenizer.bos_token) if mark]
-        plain = [text for text in texts if text and not text.startswith(tuple(marks))]
+        """As HFLM, with the texts tokenised in batches: each context once, not once for every continuation."""
+        pairs = [request.args for request in requests if request.args[0]]
+        contexts, wholes = {context.rstrip() for context, _ in pairs}, {"".join(pair) for pair in pairs}
+        marks = tuple(mark for mark in (self.tokenizer.decode(self.prefix_token_id), self.tokenizer.bos_token) if mark)
+        texts = [text for text in sorted(contexts | wholes) if text and not text.startswith(marks)]
         options = {} if self.add_bos_token is None else {"add_special_tokens": self.add_bos_token}
-        for start in range(0, len(plain) if self.backend == "causal" else 0, 256):  # its encodings are far from small
-            part = plain[start : start + 256]
-            options |= {"verbose": False, "return_attention_mask": False}
-            self.encoded |= zip(part, self.tokenizer(part, **options)["input_ids"], strict=True)
+        options |= {"verbose": False, "return_attention_mask": False}
+        while texts and self.backend == "causal":
+            size = max(1, ENCODED // max(map(len, texts[-256:])))  # an encoding takes a hundred times its text's memory
+            part, texts = texts[-size:], texts[:-size]
+            for text, ids in zip(part, self.tokenizer(part, **options)["input_ids"], strict=True):
+                self.encoded[text] = ids if text in contexts else np.array(ids, dtype=np.int32)
         try:
             return super().loglikelihood(requests, disable_tqdm=disable_tqdm or settings.silent())
         finally:
@@ -120,9 +123,10 @@ class TrieLM(HFLM):
         return super().generate_until(requests, disable_tqdm=disable_tqdm or settings.silent())
 
     def tok_encode(self, string: str, *args: Any, **options: Any) -> list[int]:
-        """As HFLM, from the batch where it holds the string."""
+        """As HFLM, from the batches where they hold the string."""
         if not args and not options and string in self.encoded:
-            return list(self.encoded[string])
+            known = self.encoded[string]
+            return known if isinstance(known, list) else known.tolist()
         return super().tok_encode(string, *args, **options)
 
     def _loglikelihood_tokens(self, requests: list, disable_tqdm: bool = False,
