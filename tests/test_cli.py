@@ -272,7 +272,8 @@ def test_list_names_everything(capsys):
 
 def test_tier_of_what_is_named(place):
     """Which calibration defaults hold when no tier is given."""
-    named = {"allam_7b": "pocket", "qwen3_0_6b": "small", "Qwen/Qwen3-8B": "full", "./model": "pocket", "./none": "full"}
+    named = {"allam_7b": "pocket", "qwen3_0_6b": "small", "Qwen/Qwen3-8B": "full", "./model": "pocket",
+             "./none": "full"}  # fmt: skip
     assert {name: cli.tier_of(name) for name in named} == named
 
 
