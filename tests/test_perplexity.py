@@ -4,6 +4,7 @@ import math
 
 import pytest
 import torch
+
 from llmini.measure.logits import Split, token_nll
 from llmini.measure.perplexity import bits_per_byte, perplexity
 from llmini.settings import UserError

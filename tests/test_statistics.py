@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from llmini.measure.statistics import holm, mcnemar, paired_bootstrap, wilson
 from scipy import stats
+
+from llmini.measure.statistics import holm, mcnemar, paired_bootstrap, wilson
 
 outcomes = st.lists(st.tuples(st.booleans(), st.booleans()), min_size=1, max_size=200)
 p_values = st.lists(st.floats(0, 1), min_size=1, max_size=30)
