@@ -56,8 +56,9 @@ bench: setup     ## ratios against peers, written to benchmarks/RESULTS.md
 	$(BIN)/python benchmarks/compress.py
 	$(BIN)/python benchmarks/evaluate.py
 
-pocket-models: setup  ## train the pocket models again from nothing
-	$(BIN)/python -m llmini.pocket.pretrain
+pocket-models: setup  ## train the pocket models again from nothing, into runs/pocket/pretrained
+	@mkdir -p runs/pocket
+	$(BIN)/python -m llmini.pocket.pretrain --output runs/pocket/pretrained
 
 pocket-tasks: setup   ## write the pocket benchmarks again
 	$(BIN)/python -m llmini.pocket.tasks
