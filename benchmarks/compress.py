@@ -80,6 +80,7 @@ def table(arguments: argparse.Namespace) -> list[str]:
     from llmini import settings
 
     lines = ["| method | measure | by hand | llmini | ratio | limit | held |", "|---|---|---|---|---|---|---|"]
+    print(*lines, sep="\n", flush=True)
     for method in arguments.methods:
         found: dict[str, list[tuple[float, ...]]] = {"hand": [], "llmini": []}
         for pair in settings.progress(range(arguments.pairs), desc=method):
@@ -90,6 +91,7 @@ def table(arguments: argparse.Namespace) -> list[str]:
             held = "yes" if ours <= limit * hand else "**no**"
             ratio = f"{ours / hand:.3f} | {limit:.2f}"
             lines.append(f"| {method} | {measure} | {hand:.1f} | {ours:.1f} | {ratio} | {held} |")
+            print(lines[-1], flush=True)
     return lines
 
 
@@ -119,7 +121,6 @@ def main() -> None:
         run(arguments.source, arguments.output, arguments.methods[0], arguments.samples, arguments.length)
         return
     rows = table(arguments)
-    print("\n".join(rows))
     threads = os.environ.get("OMP_NUM_THREADS") or os.cpu_count()
     write([
         TITLE, "", "`python benchmarks/compress.py`. " + (__doc__ or "").split("\n\n")[1].replace("\n", " "), "",
