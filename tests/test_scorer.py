@@ -163,6 +163,20 @@ def test_windows_are_honoured_whatever_the_layers_are_called():
     assert_same(Qwen3ForCausalLM(qwen).eval(), make_tokenizer(), pairs)
 
 
+def test_gemma3_with_its_vision_tower_is_served_as_text():
+    """What AutoModelForCausalLM makes of the Gemma3-12B checkpoint."""
+    from transformers import Gemma3Config, Gemma3ForConditionalGeneration
+
+    text = make_model("gemma3").config.to_dict()
+    vision = {"hidden_size": 16, "intermediate_size": 16, "num_hidden_layers": 1, "num_attention_heads": 2,
+              "image_size": 28, "patch_size": 14}  # fmt: skip
+    torch.manual_seed(0)
+    config = Gemma3Config(text_config=text, vision_config=vision, mm_tokens_per_image=4, image_token_index=319,
+                          boi_token_index=318, eoi_token_index=317)  # fmt: skip
+    model = Gemma3ForConditionalGeneration(config).eval()
+    assert_same(model, make_tokenizer(), questions(5) + questions(5, SHOTS))
+
+
 def test_what_it_cannot_serve_falls_back_and_says_so(caplog):
     from transformers import BloomConfig, BloomForCausalLM, Gemma2Config, Gemma2ForCausalLM
 
