@@ -25,7 +25,7 @@ $(READY): requirements.lock pyproject.toml
 	$(BIN)/python -m pip install --quiet --no-deps -e .
 	touch $(READY)
 
-study: setup     ## measure the core of the pocket grid and write its report to runs/pocket (20 minutes on two cores)
+study: setup     ## measure the core of the pocket grid and write its report to runs/pocket
 	@$(BIN)/python workflow/study.py
 
 study-all: setup ## every pocket run
