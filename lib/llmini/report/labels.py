@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from llmini import models
+from llmini import grid, models
 from llmini.settings import UserError
 
 DENSE = "dense"
-QUANT = ("int8", "w8a8", "w8a16", "fp8", "int4", "int4_fp4", "w4a16", "w4a16_awq", "w4a16_rtn")
-PRUNE = ("sparsegpt", "wanda", "magnitude")
+QUANT, PRUNE = grid.QUANT_METHODS, grid.PRUNE_METHODS
 METHODS = (DENSE, *QUANT, *PRUNE)
 MODELS = ("allam_7b", "qwen3_8b", "llama3_1_8b", "gemma3_12b", "allam_7b_control")
 STUDIED = MODELS[:4]
