@@ -16,11 +16,22 @@ from llmini.settings import UserError, data, root, runs
 
 QUANT_METHODS = ("int8", "w8a8", "w8a16", "fp8", "int4", "int4_fp4", "w4a16", "w4a16_awq", "w4a16_rtn")
 PRUNE_METHODS = ("sparsegpt", "wanda", "magnitude")
-# What a run's numbers depend on, besides its notebook, its weights and the locked packages.
+# What every run's numbers depend on, besides its notebook and its weights.
 SOURCES = ("lib/llmini/models.py", "lib/llmini/texts.py", "lib/llmini/compress", "lib/llmini/measure",
            "lib/llmini/pocket", "data/pocket/tasks", "data/pocket/world", "requirements.lock")  # fmt: skip
-# Among those: what only plans, describes or writes questions that are hashed themselves.
-NEUTRAL = {"compress/plan.py", "compress/card.py", "compress/convert.py", "pocket/tasks.py"}
+# Among those: what only plans or describes, what makes weights and questions that are hashed themselves, and what one
+# family alone measures by.
+NEUTRAL = {
+    "compress/plan.py", "compress/card.py", "compress/convert.py",
+    *(f"pocket/{name}.py" for name in ("tasks", "pairs", "pretrain", "training", "shapes", "scores", "tokenizer")),
+    *(f"measure/{name}.py" for name in ("bilingual", "pairs", "full_tasks")),
+}  # fmt: skip
+# What the runs of a family of notebooks depend on besides.
+FAMILY = {
+    "03_kd": ("lib/llmini/train", "lib/llmini/measure/bilingual.py", "lib/llmini/measure/pairs.py", "data/banking",
+              "data/pairs", "data/pocket/models/qwen2_5_32b_instruct"),
+}  # fmt: skip
+HASHED = {".py", ".yaml", ".jsonl", ".json", ".csv", ".lock", ".safetensors"}
 
 
 @dataclass(frozen=True)
@@ -158,16 +169,21 @@ def pending(todo: Iterable[Run], notebook: str) -> list[Run]:
 def fingerprint(notebook: str, tier: str, model: str) -> str:
     """Hash of what a run's numbers come from: library modules, tasks, locked packages, code cells, pocket weights."""
     digest = hashlib.sha256()
-    for source in SOURCES:
-        path = root() / source
-        for file in sorted(path.rglob("*")) if path.is_dir() else [path]:
-            neutral = "/".join(file.parts[-2:]) in NEUTRAL
-            if file.is_file() and not neutral and file.suffix in {".py", ".yaml", ".jsonl", ".json", ".csv", ".lock"}:
-                digest.update(f"{file.relative_to(root())}\0".encode() + file.read_bytes())
+    found = [file for source in SOURCES for file in files(source) if "/".join(file.parts[-2:]) not in NEUTRAL]
+    found += [file for source in FAMILY.get(notebook.partition("/")[0], ()) for file in files(source)]
+    for file in found:
+        digest.update(f"{file.relative_to(root())}\0".encode() + file.read_bytes())
     digest.update(code_cells(root() / "notebooks" / notebook).encode())
     for file in sorted(data("pocket", "models", model).glob("*.safetensors")) if tier == "pocket" else []:
         digest.update(file.read_bytes())
     return digest.hexdigest()
+
+
+def files(source: str) -> list[Path]:
+    """The hashed files of a source: a file or a folder below the checkout."""
+    path = root() / source
+    found = sorted(path.rglob("*")) if path.is_dir() else [path]
+    return [file for file in found if file.is_file() and file.suffix in HASHED]
 
 
 def code_cells(notebook: Path) -> str:

@@ -58,6 +58,14 @@ def default_dtype(device: torch.device | str, tier: str = "full") -> torch.dtype
     return torch.float32 if tier == "pocket" else torch.bfloat16
 
 
+def pin_threads(tier: str) -> None:
+    """Pin torch to one thread in the pocket tier, where sums differ in the third digit with the number of threads."""
+    import torch
+
+    if check_tier(tier) == "pocket":
+        torch.set_num_threads(1)
+
+
 def seed_everything(seed: int) -> None:
     """Seed Python, NumPy and torch."""
     import random
@@ -85,8 +93,8 @@ def progress(items: Iterable, **options: Any) -> Iterable:
 def prepare(tier: str, seed: Any = 0) -> None:
     """Start of a notebook: check the tier, seed everything, take the libraries' chatter away, print their versions.
 
-    In the pocket tier torch is pinned to one thread: sums differ in the third digit with the thread count, and on one
-    thread a laptop and a server agree. ``seed`` may list several (``"0,1,2"``): the first one counts here.
+    In the pocket tier torch runs on one thread, so that a laptop and a server agree. ``seed`` may list several
+    (``"0,1,2"``): the first one counts here.
     """
     import logging
     import warnings
@@ -96,14 +104,12 @@ def prepare(tier: str, seed: Any = 0) -> None:
     warnings.filterwarnings("ignore")
     for name in ("bitsandbytes", "transformers", "torch.fx._symbolic_trace"):
         logging.getLogger(name).setLevel(logging.ERROR)
-    import torch
     import transformers
 
     transformers.utils.logging.set_verbosity_error()
     if silent():
         transformers.utils.logging.disable_progress_bar()
-    if check_tier(tier) == "pocket":
-        torch.set_num_threads(1)
+    pin_threads(tier)
     seed_everything(int(str(seed).split(",")[0]))
     names = ("torch", "transformers", "llmcompressor", "bitsandbytes", "lm-eval")
     print(", ".join(f"{name} {version(name).partition('+')[0]}" for name in names))

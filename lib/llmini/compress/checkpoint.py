@@ -55,7 +55,7 @@ def compress(
     with folder.whole(output, expected_bytes(found, asked), overwrite) as partial:
         with times("import", "loading the libraries"):
             warm(asked)
-        one_thread(tier)
+        settings.pin_threads(tier)
         settings.seed_everything(seed)
         meters.clear_peak()
         calibration = None
@@ -82,10 +82,10 @@ def compress(
         if works_in_fp32(tier, asked):
             model = model.float()
         if outliers:
-            from llmini.pocket import pretrain
+            from llmini.pocket.outliers import add_outlier_channels
 
             with times("outliers", "rescaling channels so that activations have outliers"):
-                pretrain.add_outlier_channels(model, seed)
+                add_outlier_channels(model, seed)
         model = run(model, asked, calibration, times)
         pruned = getattr(model, "llmini_pruned", None)
         with times("save", f"writing {output}"):
@@ -141,14 +141,6 @@ def shown(settled: Mapping[str, Any]) -> str:
     """Options as " (name value, …)"."""
     told = ", ".join(f"{name} {value}" for name, value in settled.items() if value not in (None, "0:0"))
     return f" ({told})" if told else ""
-
-
-def one_thread(tier: str) -> None:
-    """In the pocket tier pin torch to one thread, as the notebooks do: then their results and the command's agree."""
-    import torch
-
-    if tier == "pocket":
-        torch.set_num_threads(1)
 
 
 def inspect(home: Path, source: str | Path, tier: str, trust_remote_code: bool) -> validate.Checkpoint:

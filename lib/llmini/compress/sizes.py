@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from llmini.compress import invariants, layers
+from llmini.grid import PRUNE_METHODS
 from llmini.settings import UserError
 
 if TYPE_CHECKING:
@@ -21,7 +22,6 @@ if TYPE_CHECKING:
 
 KEYS = ("size_disk", "size_resident", "size_packed", "size_nonzero")
 FLOAT = 2  # bytes of an uncompressed weight: every studied checkpoint ships in 16 bits, whatever dtype runs it
-PRUNERS = ("sparsegpt", "wanda", "magnitude")
 
 
 class Matrix(NamedTuple):
@@ -82,10 +82,10 @@ def expected(
     import torch
     from transformers import AutoModelForCausalLM
 
-    if method in PRUNERS:
+    if method in PRUNE_METHODS:
         method, prune = "dense", method
-    if prune is not None and prune not in PRUNERS:
-        raise UserError(f"unknown pruning method {prune!r}: choose one of {', '.join(PRUNERS)}")
+    if prune is not None and prune not in PRUNE_METHODS:
+        raise UserError(f"unknown pruning method {prune!r}: choose one of {', '.join(PRUNE_METHODS)}")
     try:
         with torch.device("meta"):
             model = AutoModelForCausalLM.from_config(config)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     import torch
 
-LOGITS = 1 << 23  # logits held at once in fp32: 32 MB
+LOGITS = 1 << 24  # logits held at once in fp32: 64 MB
 RESCALERS = ("final_logit_softcapping", "logit_scale", "logits_scaling", "lm_head_multiplier", "output_multiplier")
 
 

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from llmini.settings import UserError, progress
+
+if TYPE_CHECKING:
+    import torch
 
 BATCH_TOKENS = 4096  # tokens forwarded at once
 
@@ -33,14 +36,8 @@ def perplexity(model: Any, tokenizer: Any, text_or_docs: str | Sequence[str], *,
     if limit and window > limit:
         raise UserError(f"a window of {window} tokens exceeds the model's context of {limit}: ask for a shorter one")
     text = text_or_docs if isinstance(text_or_docs, str) else "\n\n".join(text_or_docs)
-    head = bos_ids(tokenizer)
-    stream = tokenizer(text, add_special_tokens=False, verbose=False)["input_ids"]
-    fresh = window - len(head)
-    count = len(stream) // fresh
-    if not count:
-        raise UserError(f"the text holds {len(stream)} tokens, fewer than one window of {window}: give more text")
-    count = 1 if first_only else count
-    ids = torch.tensor([head + stream[i * fresh : (i + 1) * fresh] for i in range(count)])
+    ids = windows(tokenizer, text, window)[: 1 if first_only else None]
+    count, head = len(ids), bos_ids(tokenizer)
     split, means = Split(model), []
     step = max(1, BATCH_TOKENS // window)
     for start in progress(range(0, count, step), desc="perplexity", leave=False):
@@ -51,6 +48,22 @@ def perplexity(model: Any, tokenizer: Any, text_or_docs: str | Sequence[str], *,
     return {"perplexity": value, "stderr": None if spread is None else value * spread / math.sqrt(count), "nll": nll,
             "tokens": count * (window - 1), "windows": count,
             "bos": "every window" if head else "none"}  # fmt: skip
+
+
+def windows(tokenizer: Any, text: str, window: int) -> torch.Tensor:
+    """Token ids (windows, window) of a text, each after the tokenizer's BOS if it has one; the tail is dropped.
+
+    Raises UserError when the text fills no window.
+    """
+    import torch
+
+    head = bos_ids(tokenizer)
+    stream = tokenizer(text, add_special_tokens=False, verbose=False)["input_ids"]
+    fresh = window - len(head)
+    count = len(stream) // fresh
+    if not count:
+        raise UserError(f"the text holds {len(stream)} tokens, fewer than one window of {window}: give more text")
+    return torch.tensor([head + stream[i * fresh : (i + 1) * fresh] for i in range(count)])
 
 
 def bits_per_byte(model: Any, tokenizer: Any, sentences: Sequence[str]) -> dict[str, Any]:

@@ -175,10 +175,12 @@ class TrieLM(HFLM):
         order = np.argsort(slot, kind="stable")
         for start in range(0, len(nodes), self.split.rows):
             stop = min(start + self.split.rows, len(nodes))
-            logits = self.split.logits(hidden[torch.from_numpy(nodes[start:stop]).to(hidden.device)])
+            logits = self.split.logits(hidden[torch.from_numpy(nodes[start:stop]).to(hidden.device)])  # ours: a copy
             entries = order[slice(*np.searchsorted(slot[order], [start, stop]))]
             rows = torch.from_numpy(slot[entries] - start).to(logits.device)
             wanted = torch.from_numpy(targets[entries]).to(logits.device)
-            values[entries] = (logits[rows, wanted] - logits.logsumexp(1)[rows]).double().cpu().numpy()
-            greedy[entries] = (logits.argmax(1)[rows] == wanted).cpu().numpy()
+            picked, (top, best) = logits[rows, wanted], logits.max(1)
+            mass = top + logits.sub_(top[:, None]).exp_().sum(1).log()  # in place: a vocabulary may be large
+            values[entries] = (picked - mass[rows]).double().cpu().numpy()
+            greedy[entries] = (best[rows] == wanted).cpu().numpy()
         return values, greedy

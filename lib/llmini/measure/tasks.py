@@ -58,10 +58,20 @@ def evaluate(model: Any, tokenizer: Any, benchmark: str, *, tier: str = "pocket"
     return Scores(task_rows(items, loaded, name, language), items, details)
 
 
+def benchmarks(tier: str) -> dict[str, str]:
+    """Language -> the harness's name of its benchmark in a tier."""
+    return {language: named(name, tier) for name, language in BENCHMARKS.items()}
+
+
+def named(bare: str, tier: str) -> str:
+    """The harness's name of a benchmark: the pocket tier has namesakes."""
+    return bare if tier in ("full", "small") else f"pocket_{bare}"
+
+
 def load(benchmark: str, tier: str, folder: Path | None = None) -> tuple[str, dict[str, Any]]:
     """The harness's name of a benchmark and its loaded tasks. A process loads each once; questions are not changed."""
     bare = benchmark.removeprefix("pocket_")
-    if check_tier(tier) in ("full", "small") and folder is None:
+    if named(bare, check_tier(tier)) == bare and folder is None:
         import lm_eval
 
         if bare not in BENCHMARKS:
@@ -71,7 +81,7 @@ def load(benchmark: str, tier: str, folder: Path | None = None) -> tuple[str, di
     folder = folder or data("pocket", "tasks")
     files = sorted(path for path in folder.glob("**/*") if path.suffix in (".yaml", ".jsonl"))
     stamp = tuple((str(path), path.stat().st_mtime_ns, path.stat().st_size) for path in files)
-    name = f"pocket_{bare}" if bare in BENCHMARKS else benchmark
+    name = named(bare, tier) if bare in BENCHMARKS else benchmark
     return name, _load(name, str(folder), stamp)
 
 
