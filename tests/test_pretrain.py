@@ -140,34 +140,37 @@ def test_outliers_change_activations_and_no_logit(name):
     assert (seen[1][chosen] >= 7.9 * seen[0][chosen]).all() and len(set(chosen)) == 4
 
 
-@pytest.mark.parametrize("name", shapes.MODELS)
+@pytest.mark.parametrize("name", [*shapes.MODELS, *shapes.DISTILLATION])
 def test_shipped_models(name):
     from transformers import AutoModelForCausalLM, AutoTokenizer
 
     folder = settings.data("pocket", "models", name)
     assert (folder / "model.safetensors").stat().st_size <= 12 * 2**20
     note = json.loads((folder / "training.json").read_text())
-    assert [stage["stage"] for stage in note["stages"]] == ["main", "review"]
+    count = 5 if name in pretrain.TWICE else 3 if name in shapes.DISTILLATION else 2
+    stages = list(pretrain.STAGES[:count])
+    assert [stage["stage"] for stage in note["stages"]] == stages
     assert all(len(stage["loss_curve"]) > 10 for stage in note["stages"])
     assert {"seed", "tokens", "seconds", "device", "data_sha256", "versions", "recipe", "test_scores"} <= set(note)
-    assert note["recipe"] == json.loads(json.dumps(training.Recipe().as_dict()))
+    assert note["recipe"] == json.loads(json.dumps(pretrain.recipe_of(name).as_dict()))
     model = AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32).eval()
-    assert type(model).__name__ == {"qwen3_8b": "Qwen3ForCausalLM", "gemma3_12b": "Gemma3ForCausalLM"}.get(
-        name, "LlamaForCausalLM"
-    )
+    assert type(model).__name__ == {
+        "qwen3_8b": "Qwen3ForCausalLM", "gemma3_12b": "Gemma3ForCausalLM",
+        **dict.fromkeys(shapes.DISTILLATION, "Qwen2ForCausalLM"),
+    }.get(name, "LlamaForCausalLM")  # fmt: skip
     bpe = AutoTokenizer.from_pretrained(folder)
     ids = bpe("Question: What is the capital of Bahrain?\nAnswer:", return_tensors="pt")
     assert torch.isfinite(model(**ids).logits).all()
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", ["allam_7b", "allam_7b_control"])
+@pytest.mark.parametrize("name", ["allam_7b", "allam_7b_control", *shapes.DISTILLATION])
 def test_shipped_models_read_this_world_and_none_of_its_test(name):
     from llmini.pocket import tasks
     from test_world import prompts
 
     note = json.loads(settings.data("pocket", "models", name, "training.json").read_text())
-    texts = pretrain.corpus_texts(name, training.Recipe())
-    assert pretrain.sha256(texts["main"] + texts["review"]) == note["data_sha256"]
+    texts = pretrain.corpus_texts(name, pretrain.recipe_of(name))
+    assert pretrain.sha256([text for stage in texts.values() for text in stage]) == note["data_sha256"]
     asked = {row["query"] for task in (*tasks.ARABIC, *tasks.ENGLISH) for row in tasks.items(task, "test")}
-    assert not asked & prompts(texts["main"] + texts["review"])
+    assert not asked & prompts([text for stage in texts.values() for text in stage])

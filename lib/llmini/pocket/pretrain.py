@@ -1,8 +1,8 @@
 """Train the pocket models from nothing: `python -m llmini.pocket.pretrain [--model ID ...]` (`make pocket-models`).
 
-World -> tokenizer -> packed ids -> two stages of one epoch each -> bf16 safetensors with training.json and a card,
-written atomically. A folder that already holds this recipe and data is left alone; one that holds the first stage goes
-on with the second.
+World -> tokenizer -> packed ids -> stages of one epoch each -> bf16 safetensors with training.json and a card, written
+atomically. A folder that already holds this recipe and data is left alone; one that holds the first stage goes on with
+the next.
 """
 
 from __future__ import annotations
@@ -11,30 +11,43 @@ import argparse
 import hashlib
 import json
 import os
-import re
 import shutil
 import tempfile
 from pathlib import Path
 from typing import Any
 
 from llmini import settings
-from llmini.pocket import world
-from llmini.pocket.outliers import add_outlier_channels
-from llmini.pocket.shapes import CLASSES, MODELS, build
+from llmini.pocket import instruct, world
+from llmini.pocket.card import add_scores, label, write_note
+from llmini.pocket.shapes import DISTILLATION, MODELS, build
 from llmini.pocket.training import Recipe, pack, train
 
-__all__ = ["add_outlier_channels", "corpus_texts", "main", "make_tokenizer", "pretrain"]
+STAGES = ("main", "review", "instruct", "again", "instruct again")
+INSTRUCT = {"qwen2_5_32b_instruct": 40_000, "qwen2_5_7b_instruct": 24_000}
+"""Chat documents of the instruct stages; the other models have none."""
+TWICE = ("qwen2_5_32b_instruct",)
+"""The teacher reads a second corpus of the same size, and is instructed again: it must know more than its student."""
+STUDENT = {"qwen2_5_7b_instruct": 0.75}
+"""Share of the corpus that a model is trained on: the student is trained less."""
 
 
-STAGES = ("main", "review")
+def recipe_of(name: str, documents: int = Recipe.documents) -> Recipe:
+    """The recipe of a pocket model, with its share of a corpus of `documents`."""
+    share = STUDENT.get(name, 1.0) * documents / Recipe.documents
+    return Recipe(
+        documents=round(share * Recipe.documents), review_documents=round(share * Recipe.review_documents)
+    )
 
 
 def corpus_texts(name: str, recipe: Recipe) -> dict[str, list[str]]:
     """The training documents of a model by stage; the control model reads the equal-exposure world."""
-    equal = name.endswith("_control")
+    equal, twice = name.endswith("_control"), name in TWICE
     return {
         "main": list(world.corpus(recipe.documents, recipe.seed, equal)),
         "review": list(world.corpus(recipe.review_documents, recipe.seed, equal, review=True)),
+        "instruct": list(instruct.corpus(INSTRUCT.get(name, 0), recipe.seed)),
+        "again": list(world.corpus(recipe.documents if twice else 0, f"again/{recipe.seed}", equal)),
+        "instruct again": list(instruct.corpus(INSTRUCT[name] if twice else 0, f"again/{recipe.seed}")),
     }
 
 
@@ -68,13 +81,13 @@ def pretrain(
 
     from llmini.pocket import tokenizer as bpe
 
-    recipe = recipe or Recipe()
+    recipe = recipe or recipe_of(name)
     folder = folder or settings.data("pocket", "models", name)
     texts = corpus_texts(name, recipe)
-    digest = sha256(texts["main"] + texts["review"])
+    digest = sha256([text for stage in STAGES for text in texts[stage]])
     note = _start(folder, recipe, digest)
     tokenizer = bpe.load(settings.data("pocket", "tokenizer"))
-    for stage in STAGES[len(note["stages"]) :]:
+    for stage in [stage for stage in STAGES if texts[stage]][len(note["stages"]) :]:
         model = AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32) if note["stages"] else None
         model = model or build(name, recipe.seed)
         ids = pack(texts[stage], tokenizer, recipe.seed)
@@ -138,7 +151,7 @@ def _save(folder: Path, model: Any, tokenizer: Any, note: dict[str, Any]) -> Non
         model.generation_config.update(bos_token_id=1, eos_token_id=[2, end], pad_token_id=0)
         model.save_pretrained(scratch, safe_serialization=True)
         bpe.save(tokenizer, scratch)
-        _write_note(scratch, note)
+        write_note(scratch, note)
         scratch.chmod(0o755)  # mkdtemp and safetensors write for the owner alone
         (scratch / "model.safetensors").chmod(0o644)
         if folder.exists():
@@ -146,38 +159,6 @@ def _save(folder: Path, model: Any, tokenizer: Any, note: dict[str, Any]) -> Non
         os.replace(scratch, folder)
     finally:
         shutil.rmtree(scratch, ignore_errors=True)
-
-
-def _write_note(folder: Path, note: dict[str, Any]) -> None:
-    text = json.dumps(note, ensure_ascii=False, indent=1)
-    # a loss curve has a line for each point, not one for each number
-    text = re.sub(r"\[\s+([\d.]+),\s+([\d.]+),\s+([\d.]+)\s+\]", r"[\1, \2, \3]", text)
-    (folder / "training.json").write_text(text + "\n", encoding="utf-8")
-    (folder / "README.md").write_text(card(note), encoding="utf-8")
-
-
-def add_scores(folder: Path) -> Path:
-    """Score the test items once: a folder that already holds its scores is left alone."""
-    note = json.loads((folder / "training.json").read_text(encoding="utf-8"))
-    if "test_scores" not in note:
-        note["test_scores"] = _test_scores(folder)
-        _write_note(folder, note)
-    return folder
-
-
-def label(name: str, model: Any) -> str:
-    """`ALLaM-class, 3.9 M`: never the bare name of the model it stands for."""
-    return f"{CLASSES[name]}, {model.num_parameters() / 1e6:.1f} M"
-
-
-def _test_scores(folder: Path) -> dict[str, float]:
-    import torch
-    from transformers import AutoModelForCausalLM, AutoTokenizer
-
-    from llmini.pocket.scores import score
-
-    model = AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32).eval()
-    return score(model, AutoTokenizer.from_pretrained(folder))
 
 
 def _device() -> str:
@@ -194,38 +175,13 @@ def _versions() -> dict[str, str]:
     return {name: version(name) for name in ("torch", "transformers", "tokenizers")}
 
 
-def card(note: dict[str, Any]) -> str:
-    """The model card of a pocket model."""
-    scores = note.get("test_scores", {})
-    rows = "\n".join(f"| {task} | {value:.3f} |" for task, value in scores.items())
-    return f"""---
-license: cc-by-4.0
-language: [ar, en]
----
-# {note["label"]} (pocket tier)
-
-A model of {note["parameters"]:,} parameters, trained by this project on its own generated world. It has the
-architecture class of the model it stands for and none of its weights or knowledge: its numbers say how compression acts
-on the class, not how good the real model is.
-
-Trained on {note["tokens"]:,} tokens in {note["seconds"] / 60:.0f} minutes on {note["device"]};
-seed {note["recipe"]["seed"]}, data sha256 `{note["data_sha256"][:16]}`.
-The loss curve, the recipe and the exposure of facts by language are in `training.json`. Weights: CC BY 4.0.
-
-Scores of these weights on the test items (four options: chance 0.25; winogrande 0.5; gsm8k is generated):
-
-| task | score |
-| --- | --- |
-{rows}
-"""
-
-
 def main(arguments: list[str] | None = None) -> None:
     """Train the asked models, two at a time on two cores (one thread each beats two threads on one)."""
     import multiprocessing
 
     parser = argparse.ArgumentParser(prog="python -m llmini.pocket.pretrain", description=__doc__.splitlines()[0])
-    parser.add_argument("--model", action="append", choices=MODELS, help="train this model only (may be repeated)")
+    parser.add_argument("--model", action="append", choices=(*MODELS, *DISTILLATION),
+                        help="train this model only (may be repeated)")  # fmt: skip
     parser.add_argument("--output", type=Path, help="folder of the model folders (default: data/pocket/models)")
     parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1, help="models trained at a time")
     parser.add_argument("--documents", type=int, default=Recipe.documents, help="size of the corpus")
@@ -234,14 +190,12 @@ def main(arguments: list[str] | None = None) -> None:
     options = parser.parse_args(arguments)
     if options.new_tokenizer or not settings.data("pocket", "tokenizer", "tokenizer.json").exists():
         make_tokenizer()
-    names = options.model or list(MODELS)
-    recipe = Recipe(
-        documents=options.documents, review_documents=options.documents * Recipe.review_documents // Recipe.documents
-    )
+    names = options.model or [*MODELS, *DISTILLATION]
     context = multiprocessing.get_context("spawn")
     with context.Pool(max(1, min(options.jobs, len(names))), maxtasksperchild=1) as pool:
         place = options.output.resolve() if options.output else settings.data("pocket", "models")
-        jobs = [(name, recipe, place / name, index, not options.no_score) for index, name in enumerate(names)]
+        jobs = [(name, recipe_of(name, options.documents), place / name, index, not options.no_score)
+                for index, name in enumerate(names)]  # fmt: skip
         for folder in pool.imap(_job, jobs):
             print(folder)
 

@@ -1,16 +1,19 @@
-"""The pocket models: real architecture classes at 256 x 4 layers, one for each model of the study."""
+"""The pocket models: real architecture classes at 256 x 4 layers (the student 128 x 6), one for each of the study's."""
 
 from __future__ import annotations
 
 from typing import Any
 
 MODELS = ("allam_7b", "qwen3_8b", "llama3_1_8b", "gemma3_12b", "allam_7b_control")
+DISTILLATION = ("qwen2_5_32b_instruct", "qwen2_5_7b_instruct")  # teacher and student
 CLASSES = {
     "allam_7b": "ALLaM-class",
     "qwen3_8b": "Qwen3-class",
     "llama3_1_8b": "Llama-3.1-class",
     "gemma3_12b": "Gemma-3-class",
     "allam_7b_control": "ALLaM-class control",
+    "qwen2_5_32b_instruct": "Qwen2.5-32B-class",
+    "qwen2_5_7b_instruct": "Qwen2.5-7B-class",
 }
 _COMMON = {
     "vocab_size": 2048,
@@ -33,7 +36,7 @@ def config(name: str, **changes: Any) -> Any:
     Raises:
         UserError: for an unknown name.
     """
-    from transformers import Gemma3TextConfig, LlamaConfig, Qwen3Config
+    from transformers import Gemma3TextConfig, LlamaConfig, Qwen2Config, Qwen3Config
 
     from llmini.settings import UserError
 
@@ -64,7 +67,12 @@ def config(name: str, **changes: Any) -> Any:
                 **changes,
             }
         )
-    raise UserError(f"unknown pocket model {name!r}: choose one of {', '.join(MODELS)}")
+    if name == "qwen2_5_32b_instruct":  # the real pair also pads its vocabulary differently: 152,064 and 151,936 rows
+        return Qwen2Config(**{**_COMMON, "vocab_size": 2176, "num_key_value_heads": 2, **changes})
+    if name == "qwen2_5_7b_instruct":
+        small = {"vocab_size": 2112, "hidden_size": 128, "intermediate_size": 512, "num_hidden_layers": 6}
+        return Qwen2Config(**{**_COMMON, **small, "head_dim": 32, "num_key_value_heads": 2, **changes})
+    raise UserError(f"unknown pocket model {name!r}: choose one of {', '.join(CLASSES)}")
 
 
 def build(name: str, seed: int = 0, **changes: Any) -> Any:

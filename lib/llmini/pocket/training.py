@@ -31,8 +31,8 @@ class Recipe:
     bf16: bool = True
 
     def stage(self, name: str) -> Recipe:
-        """The recipe of a stage: the review starts at a part of the learning rates and decays almost at once."""
-        if name == "main":
+        """The recipe of a stage: a review starts at a part of the learning rates and decays almost at once."""
+        if name in ("main", "again"):
             return self
         part = self.review_rate
         return replace(self, learning_rate=part * self.learning_rate, muon_rate=part * self.muon_rate, decay=0.9)
