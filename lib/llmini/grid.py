@@ -23,7 +23,8 @@ SOURCES = ("lib/llmini/models.py", "lib/llmini/texts.py", "lib/llmini/compress",
 # family alone measures by.
 NEUTRAL = {
     "compress/plan.py", "compress/card.py", "compress/convert.py",
-    *(f"pocket/{name}.py" for name in ("tasks", "pairs", "pretrain", "training", "shapes", "scores", "tokenizer")),
+    *(f"pocket/{name}.py" for name in ("card", "instruct", "pairs", "pretrain", "scores", "shapes", "tasks",
+                                       "tokenizer", "training")),
     *(f"measure/{name}.py" for name in ("bilingual", "pairs", "full_tasks")),
 }  # fmt: skip
 # What the runs of a family of notebooks depend on besides.
@@ -36,13 +37,17 @@ HASHED = {".py", ".yaml", ".jsonl", ".json", ".csv", ".lock", ".safetensors"}
 
 @dataclass(frozen=True)
 class Run:
-    """One model under one method with its options; ``params`` is a sorted tuple of pairs."""
+    """One model under one method with its options; ``params`` is a sorted tuple of pairs.
+
+    ``part`` tells apart runs that measure the same checkpoint in different notebooks.
+    """
 
     tier: str
     family: str
     model: str
     method: str
     params: tuple[tuple[str, Any], ...] = ()
+    part: str = ""
 
     @property
     def options(self) -> dict[str, Any]:
@@ -50,21 +55,29 @@ class Run:
 
     @property
     def variant(self) -> str:
-        """``w4a16``, ``w4a16-ar-s1``, ``sparsegpt-50``, ``wanda-2of4``, ``dense-outliers``: defaults are silent."""
+        """``w4a16``, ``w4a16-ar-s1``, ``sparsegpt-50``, ``wanda-2of4``, ``dense-outliers``: defaults are silent.
+
+        Of a distillation stage: ``token_kd``, ``token_kd-s1``, ``selectkd-theta0.9``, ``sft_kd-as_written``.
+        """
         options, words = self.options, [self.method]
+        words += [options["preset"]] if "preset" in options else []
+        words += [f"{name}{options[name]:g}" for name in ("theta", "temperature", "alpha") if name in options]
+        words += [options["rule"]] if "rule" in options else []
+        words += [f"share{options['share']:g}"] if "share" in options else []
         if options.get("mask_structure", "0:0") != "0:0":
             words.append(options["mask_structure"].replace(":", "of"))
         elif "sparsity" in options:
             words.append(f"{100 * options['sparsity']:g}")
         language, seed = options.get("calibration_language", "en"), options.get("seed", 0)
-        words += [language] if language != "en" or seed else []
+        words += [language] if self.family != "kd" and (language != "en" or seed) else []
         words += [f"s{seed}"] if seed else []
         words += ["outliers"] if options.get("outliers") else []
         return "-".join(words)
 
     @property
     def run_id(self) -> str:
-        return f"{self.tier}-{self.family}-{self.model}-{self.variant}"
+        words = (self.tier, self.family, self.model, self.variant, self.part)
+        return "-".join(word for word in words if word)
 
     @property
     def folder(self) -> Path:
@@ -131,9 +144,16 @@ class Job:
     parameters: dict[str, Any]
     core: bool
     publish: bool
+    after: tuple[str, ...] = ()  # names of jobs that must be done before
 
     @property
     def runs(self) -> list[Run]:
+        if self.family == "kd":
+            from llmini.train import stages
+
+            step = Path(self.notebook).stem
+            find = {"01_teacher": stages.teacher, "02_distill": stages.plan, "03_behaviour": stages.behaviour}[step]
+            return find(**self.parameters)
         return plan(family=self.family, **self.parameters)
 
     def pending(self) -> list[Run]:
@@ -141,8 +161,14 @@ class Job:
         return pending(self.runs, self.notebook)
 
 
+KEYS = ("name", "notebook", "models", "core", "publish", "after", "seeds")  # of a grid entry; the rest are parameters
+
+
 def jobs(tier: str, core: bool = False) -> list[Job]:
-    """The jobs of a tier from ``workflow/grid.yaml``; with ``core`` only those that ``make study`` runs."""
+    """The jobs of a tier from ``workflow/grid.yaml``; with ``core`` only those that ``make study`` runs.
+
+    Raises UserError for an unknown tier.
+    """
     import yaml
 
     grid = yaml.safe_load((root() / "workflow" / "grid.yaml").read_text(encoding="utf8"))
@@ -151,11 +177,14 @@ def jobs(tier: str, core: bool = False) -> list[Job]:
     found = []
     for family, entries in grid[tier].items():
         for entry in entries:
-            options = {k: v for k, v in entry.items() if k not in ("name", "notebook", "models", "core", "publish")}
-            for model in entry["models"]:
+            options = {key: value for key, value in entry.items() if key not in KEYS}
+            for model, seed in itertools.product(entry["models"], entry.get("seeds", [None])):
+                ends = f"{model}" if seed is None else f"{model}-s{seed}"
                 found.append(Job(
-                    f"{family}-{entry['name']}-{model}", entry["notebook"], family,
-                    {"tier": tier, "model": model, **options}, entry.get("core", False), entry.get("publish") == model,
+                    f"{family}-{entry['name']}-{ends}", entry["notebook"], family,
+                    {"tier": tier, "model": model, **options, **({} if seed is None else {"seed": seed})},
+                    entry.get("core", False), entry.get("publish") == model and not seed,
+                    tuple(name.format(seed=seed) for name in listed(entry.get("after", []))),
                 ))  # fmt: skip
     return [job for job in found if job.core or not core]
 
