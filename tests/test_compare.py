@@ -97,3 +97,15 @@ def test_a_file_that_is_no_table_is_one_clear_line(tmp_path):
     (tmp_path / "a.csv").write_text("x\n1\n")
     with pytest.raises(UserError, match="lacks the column"):
         compare.summary(tmp_path / "a.csv", tmp_path / "a.csv")
+
+
+@pytest.mark.parametrize("method, metric, drift, within", [
+    ("token_kd", "acc", 0.05, True), ("token_kd", "acc", 0.2, False), ("base", "acc", 0.05, False),
+    ("sft_control_3", "kl_to_dense", 0.015, True), ("base", "perplexity", 0.2, False),
+    ("seq_kd", "perplexity", 0.2, True),
+    ("base", "lpg", 0.01, True), ("selectkd", "lpg", 0.05, True), ("base", "lpg", 0.05, False),
+    ("w4a16", "acc", 0.05, False),
+])  # fmt: skip
+def test_a_trained_student_may_drift_as_another_seed_would_and_nothing_else(method, metric, drift, within):
+    committed = {"perplexity": 5.0, "kl_to_dense": 0.05}.get(metric, 0.5)
+    assert (drift <= compare.allowed(metric, method, "mean", committed, 334)) is within

@@ -93,7 +93,7 @@ class Run:
 
     def record(self) -> Record:
         """An empty record of this run."""
-        return Record(self.tier, self.family, self.model, self.variant, self.method, self.options)
+        return Record(self.tier, self.family, self.model, self.variant, self.method, self.options, part=self.part)
 
     def fresh(self, fingerprint: str) -> bool:
         """Whether a finished record of this run exists that was made from the same code, data and options."""

@@ -25,7 +25,8 @@ FAMILIES = ("quant", "prune", "kd", "finetune", "encoder", "merge", "browser")
 METRICS = {
     "size_disk", "size_resident", "size_packed", "size_nonzero", "compression_ratio", "perplexity", "bits_per_byte",
     "acc", "acc_norm", "exact_match", "f1", "kl_to_dense", "flip_rate", "gold_nll", "tokens_per_second", "latency_ms",
-    "peak_memory", "seconds", "lpg", "clcs", "clcs_kappa", "ece", "brier", "confidence_gap", "selected_share",
+    "peak_memory", "seconds", "lpg", "lpg_abs", "clcs", "clcs_chance", "clcs_kappa", "ece", "ece_smooth", "brier",
+    "confidence_gap", "selected_share",
 }  # fmt: skip
 PACKAGES = ("torch", "transformers", "llmcompressor", "compressed-tensors", "bitsandbytes", "lm-eval")
 
@@ -34,7 +35,8 @@ PACKAGES = ("torch", "transformers", "llmcompressor", "compressed-tensors", "bit
 class Record:
     """The measurements of one run, with what is needed to run it again.
 
-    ``params`` holds the options that tell this run from its siblings. Raises UserError for an unknown tier or family.
+    ``params`` holds the options that tell this run from its siblings, ``part`` what tells apart two runs that measure
+    one checkpoint. Raises UserError for an unknown tier or family.
     """
 
     tier: str
@@ -47,6 +49,7 @@ class Record:
     rows: list[dict[str, Any]] = field(default_factory=list)
     items: pandas.DataFrame | None = None
     started: float = field(default_factory=time.perf_counter)
+    part: str = ""
 
     def __post_init__(self) -> None:
         check_tier(self.tier)
@@ -56,7 +59,8 @@ class Record:
     @property
     def run_id(self) -> str:
         """A readable, deterministic slug."""
-        return f"{self.tier}-{self.family}-{self.model}-{self.variant}"
+        words = (self.tier, self.family, self.model, self.variant, self.part)
+        return "-".join(word for word in words if word)
 
     def add(self, metric: str, value: float, *, benchmark: str = "", task: str = "", language: str = "",
             unit: str = "", stderr: float | None = None, n: int | None = None) -> None:  # fmt: skip

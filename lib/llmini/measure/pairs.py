@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING, Any
 
 from llmini.measure import tasks
@@ -41,6 +42,12 @@ def pairs(model: Any, tokenizer: Any, tier: str = "pocket", *, limit: int | None
     columns = [*keys, *(f"{side}_{part}" for part in ("correct", "confidence") for side in ("en", "ar"))]
     english, arabic = english.set_index(keys).add_prefix("en_"), arabic.set_index(keys).add_prefix("ar_")
     return english.join(arabic, validate="1:1").reset_index()[columns]
+
+
+def questions(tier: str = "pocket") -> list[dict[str, Any]]:
+    """The rows of a tier's pair questions: id, category, en and ar (each question and options), answer."""
+    name = "ar_en_pairs" if tasks.named(BENCHMARK, tier) == BENCHMARK else "pocket_pairs"
+    return [json.loads(line) for line in data("pairs", f"{name}.jsonl").read_text(encoding="utf8").splitlines()]
 
 
 def outcome(sample: dict[str, Any]) -> dict[str, Any]:

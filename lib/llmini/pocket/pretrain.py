@@ -150,6 +150,8 @@ def _save(folder: Path, model: Any, tokenizer: Any, note: dict[str, Any]) -> Non
         end = tokenizer.convert_tokens_to_ids("<|end|>")
         model.generation_config.update(bos_token_id=1, eos_token_id=[2, end], pad_token_id=0)
         model.save_pretrained(scratch, safe_serialization=True)
+        if note["model"] in DISTILLATION:
+            tokenizer.chat_template = instruct.PLAIN
         bpe.save(tokenizer, scratch)
         write_note(scratch, note)
         scratch.chmod(0o755)  # mkdtemp and safetensors write for the owner alone

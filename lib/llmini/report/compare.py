@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from llmini.records import COLUMNS
+from llmini.report import labels
 from llmini.settings import UserError
 
 if TYPE_CHECKING:
@@ -47,6 +48,28 @@ TOLERANCES = {
     "exact_match": Tolerance(items=2),
     "flip_rate": Tolerance(items=4),
     "gold_nll": Tolerance(relative=0.03, absolute=0.01),
+    "lpg": Tolerance(items=4),
+    "lpg_abs": Tolerance(items=4),
+    "clcs": Tolerance(items=4),
+    "clcs_chance": Tolerance(absolute=0.01),
+    "clcs_kappa": Tolerance(absolute=0.03),
+    "ece": Tolerance(absolute=0.02),
+    "ece_smooth": Tolerance(absolute=0.02),
+    "brier": Tolerance(absolute=0.01),
+    "confidence_gap": Tolerance(absolute=0.01),
+    "selected_share": Tolerance(absolute=0.02),
+}
+# Training follows a difference in the last digit to other weights: a trained student repeats as another seed would.
+TRAINED = {
+    **TOLERANCES,
+    "perplexity": Tolerance(relative=0.1),
+    "bits_per_byte": Tolerance(relative=0.05),
+    "kl_to_dense": Tolerance(relative=0.2, absolute=0.02),
+    "gold_nll": Tolerance(relative=0.15, absolute=0.1),
+    **dict.fromkeys(("acc", "acc_norm", "exact_match"), Tolerance(absolute=0.1)),
+    **dict.fromkeys(("flip_rate", "lpg", "lpg_abs", "clcs", "clcs_chance"), Tolerance(absolute=0.08)),
+    **dict.fromkeys(("ece", "ece_smooth", "brier", "confidence_gap", "selected_share"), Tolerance(absolute=0.05)),
+    "clcs_kappa": Tolerance(absolute=0.15),
 }
 OTHER = Tolerance(relative=0.05)
 MEAN_ITEMS = 4  # a group mean gathers the drift of all its tasks: twice the items
@@ -56,8 +79,9 @@ DENSE = 0.25  # share of a relative or absolute tolerance that a dense run may u
 
 def allowed(metric: str, method: str, task: str, committed: float, n: float) -> float:
     """How far a cell may be from its committed value."""
-    tolerance = TOLERANCES.get(metric, OTHER)
-    share = DENSE if method == "dense" and not metric.startswith("size_") else 1.0
+    trained = method in labels.STAGES[1:] or method in labels.CONTROLS.values()
+    tolerance = (TRAINED if trained else TOLERANCES).get(metric, OTHER)
+    share = DENSE if method in (labels.DENSE, labels.BASE) and not metric.startswith("size_") else 1.0
     items = max(tolerance.items, MEAN_ITEMS) if tolerance.items and task == "mean" else tolerance.items
     by_items = (items / n if n and not math.isnan(n) else UNCOUNTED) if items else 0.0
     return max(share * tolerance.relative * abs(committed), share * tolerance.absolute, by_items) + 1e-12

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import html
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from itertools import groupby
 from typing import TYPE_CHECKING, Any
@@ -54,6 +54,21 @@ def number(value: Any, digits: int = DIGITS, missing: str = "not measured") -> s
             return f"{'−' if value < 0 else ''}{abs(value):.1e}"
         text = text.lstrip("-")
     return text.replace("-", "−")
+
+
+def signed(value: float, digits: int = 1, missing: str = "not measured") -> str:
+    """A difference with its sign: ``+3.1``, ``−0.4``, ``0.0``."""
+    text = number(value, digits, missing)
+    return f"+{text}" if value > 0 and float(text.replace(",", "")) > 0 else text
+
+
+def span(cell: Mapping[str, float], digits: int = 1, sign: bool = False, missing: str = "not measured") -> str:
+    """``value``, ``low`` and ``high`` of a cell as ``71.2 (66.1 to 76.0)``; the value alone without an interval."""
+    write = signed if sign else number
+    text = write(cell["value"], digits, missing)
+    if math.isnan(cell["value"]) or math.isnan(cell["low"]):
+        return text
+    return f"{text} ({write(cell['low'], digits)} to {write(cell['high'], digits)})"
 
 
 def cells(table: pandas.DataFrame) -> list[list[str]]:
@@ -126,6 +141,8 @@ def _while_same(keys: list[tuple], key: tuple, level: int) -> Iterable[tuple]:
 
 def _cell(text: str) -> str:
     numeric = text[:1].isdigit() or text[:1] in "−+±"
+    if any("\u0600" <= letter <= "\u06ff" for letter in text):  # the browser finds the direction
+        return f'<td dir="auto">{html.escape(text)}</td>'
     return f'<td align="{"right" if numeric else "left"}">{html.escape(text)}</td>'
 
 

@@ -8,6 +8,10 @@ from llmini.settings import UserError
 DENSE = "dense"
 QUANT, PRUNE = grid.QUANT_METHODS, grid.PRUNE_METHODS
 METHODS = (DENSE, *QUANT, *PRUNE)
+BASE = "base"  # the student before any training
+STAGES = (BASE, "sft_kd", "seq_kd", "token_kd", "selectkd")  # of distillation; each starts from the one before
+# Stage -> SFT that goes on with SFT for as many steps: what more training alone would do.
+CONTROLS = {"seq_kd": "sft_control", "token_kd": "sft_control_3", "selectkd": "sft_control_4"}
 MODELS = ("allam_7b", "qwen3_8b", "llama3_1_8b", "gemma3_12b", "allam_7b_control")
 STUDIED = MODELS[:4]
 ARABICMMLU, METABENCH = "arabicmmlu", "metabench"
@@ -40,6 +44,14 @@ METHOD_LABELS = {
     "sparsegpt": "SparseGPT",
     "wanda": "Wanda",
     "magnitude": "Magnitude",
+    "base": "Base",
+    "sft_kd": "SFT",
+    "seq_kd": "Seq-KD",
+    "token_kd": "Token-KD",
+    "selectkd": "SelecTKD",
+    "sft_control": "SFT control, 2 stages",
+    "sft_control_3": "SFT control, 3 stages",
+    "sft_control_4": "SFT control, 4 stages",
 }
 LANGUAGES = {"ar": "Arabic", "en": "English", "mixed": "mixed", "gulf": "Gulf Arabic"}
 ARABIC = {"ar": "العربية", "en": "الإنجليزية", "mixed": "مختلط", "gulf": "الخليجية"}

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 ITEM_COLUMNS = ["benchmark", "task", "language", "item_id", "correct", "cluster", "run_id"]
 RUN_COLUMNS = ["family", "model", "variant", "method", "sparsity", "mask", "calibration", "seed", "outliers"]
+FAMILIES = ("quant", "prune")  # what the compression tables are made of
 MB = 1e6  # "MB" of the pocket tier are 10**6 bytes; "GB" of the study are 2**30
 # A variant's slug says the same as its params; it is read where the params leave something out.
 SPARSITY, PATTERN = re.compile(r"-(\d\d)(?=-|$)"), re.compile(r"-(\d+)of(\d+)")
@@ -123,7 +124,7 @@ class Results:
         return [name for name in among if (self.runs["method"] == name).any()]
 
 
-def load(folder: str | Path = "data/results", tier: str = "pocket") -> Results:
+def load(folder: str | Path = "data/results", tier: str = "pocket", families: tuple[str, ...] = FAMILIES) -> Results:
     """Read ``FOLDER/{tier}.csv`` and ``FOLDER/{tier}_items.parquet``; a missing file is an empty table.
 
     ``folder`` is taken from the checkout's root unless absolute. Raises UserError when a file is there but is not a
@@ -141,16 +142,18 @@ def load(folder: str | Path = "data/results", tier: str = "pocket") -> Results:
     items = pandas.read_parquet(item_path) if item_path.exists() else pandas.DataFrame(columns=ITEM_COLUMNS)
     run_path = folder / f"{tier}_runs.csv"
     runs = pandas.read_csv(run_path, keep_default_na=False) if run_path.exists() else None
-    return build(rows, items, tier, runs)
+    return build(rows, items, tier, runs, families)
 
 
 def build(rows: pandas.DataFrame, items: pandas.DataFrame | None = None, tier: str = "pocket",
-          provenance: pandas.DataFrame | None = None) -> Results:  # fmt: skip
-    """A :class:`Results` from frames in the records' format; rows of another tier are left out."""
+          provenance: pandas.DataFrame | None = None, families: tuple[str, ...] = FAMILIES) -> Results:  # fmt: skip
+    """A :class:`Results` from frames in the records' format; rows of another tier or family are left out."""
     import pandas
 
-    rows = rows[rows["tier"] == tier].reset_index(drop=True)
-    items = pandas.DataFrame(columns=ITEM_COLUMNS) if items is None else items
+    rows = rows[(rows["tier"] == tier) & rows["family"].isin(families)].reset_index(drop=True)
+    if items is None or items.empty:
+        items = pandas.DataFrame(columns=ITEM_COLUMNS)
+    items = items[items["run_id"].isin(set(rows["run_id"]))]
     heads = rows.drop_duplicates("run_id")
     lines = [(line.run_id, *_run(line)) for line in heads.itertuples()]
     runs = pandas.DataFrame(lines, columns=["run_id", *RUN_COLUMNS]).set_index("run_id")

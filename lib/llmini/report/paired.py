@@ -50,18 +50,18 @@ class Outcomes:
         """
         import numpy
 
-        sums, counts = [], []
-        for inside, weights in _weights(tuple(self.task), tuple(self.cluster), resamples, seed):
+        sums, totals = [], []
+        for inside, counts in weights(tuple(self.task), tuple(self.cluster), resamples, seed):
             # Counts of 0/1 outcomes are exact in 32 bits; the divisions below are not.
-            sums.append((weights @ self.right[inside].astype(numpy.float32)).astype(float))
-            counts.append(weights.sum(axis=1, keepdims=True, dtype=float))
+            sums.append((counts @ self.right[inside].astype(numpy.float32)).astype(float))
+            totals.append(counts.sum(axis=1, keepdims=True, dtype=float))
         if self.language == "en":
-            return 100 * numpy.mean([total / count for total, count in zip(sums, counts, strict=True)], axis=0)
-        return 100 * sum(sums) / sum(counts)
+            return 100 * numpy.mean([own / count for own, count in zip(sums, totals, strict=True)], axis=0)
+        return 100 * sum(sums) / sum(totals)
 
 
 @lru_cache(maxsize=4)
-def _weights(task: tuple[str, ...], cluster: tuple[str, ...], resamples: int, seed: int) -> list[tuple]:
+def weights(task: tuple[str, ...], cluster: tuple[str, ...], resamples: int, seed: int) -> list[tuple]:
     """Per task: its items (boolean mask) and how often each comes up in every resample, (resamples, items)."""
     import numpy
 

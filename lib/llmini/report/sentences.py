@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import html
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 from llmini.report import labels
 from llmini.report.display import Shown, number
@@ -79,6 +79,30 @@ def points(value: float) -> str:
 def arabic_points(value: float) -> str:
     """``خسارة 3.1 نقطة`` or ``كسب 0.4 نقطة`` for a loss in points."""
     return "غير مقيس" if math.isnan(value) else f"{'كسب' if value < 0 else 'خسارة'} {number(abs(value), 1)} نقطة"
+
+
+def moved(value: float) -> str:
+    """``rises by 3.1 points``, ``falls by 0.4 points`` or ``does not move`` for a difference in points."""
+    if math.isnan(value):
+        return "was not measured"
+    size = number(abs(value), 1)
+    return "does not move" if float(size) == 0 else f"{'falls' if value < 0 else 'rises'} by {size} points"
+
+
+def arabic_moved(value: float) -> str:
+    """``ارتفاع 3.1 نقطة``, ``انخفاض 0.4 نقطة`` or ``لا تغيّر``."""
+    if math.isnan(value):
+        return "غير مقيس"
+    size = number(abs(value), 1)
+    return "لا تغيّر" if float(size) == 0 else f"{'انخفاض' if value < 0 else 'ارتفاع'} {size} نقطة"
+
+
+def arabic_span(cell: Mapping[str, float]) -> str:
+    """``بين انخفاض 0.4 نقطة وارتفاع 5.8 نقطة``: where a difference lies; empty without an interval."""
+    if math.isnan(cell["low"]):
+        return ""
+    low, high = (arabic_moved(cell[end]) for end in ("low", "high"))
+    return f"بين {low} و{high}"
 
 
 def change(value: float) -> str:

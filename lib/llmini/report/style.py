@@ -7,7 +7,7 @@ import math
 import textwrap
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import wraps
+from functools import cache, wraps
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -20,7 +20,8 @@ if TYPE_CHECKING:
     from matplotlib.axis import Axis
     from matplotlib.figure import Figure
 
-# One hue per method in every figure. Quantization: Paul Tol's "muted" scheme; pruning: three of Okabe and Ito's.
+# One hue per method in every figure. Quantization: Paul Tol's "muted" scheme; pruning: three of Okabe and Ito's;
+# distillation: IBM's, its controls in greys.
 COLOURS = {
     "dense": "#000000",
     "int8": "#332288",
@@ -35,6 +36,14 @@ COLOURS = {
     "sparsegpt": "#0072B2",
     "wanda": "#D55E00",
     "magnitude": "#555555",
+    "base": "#1A1A1A",
+    "sft_kd": "#648FFF",
+    "seq_kd": "#785EF0",
+    "token_kd": "#DC267F",
+    "selectkd": "#FE6100",
+    "sft_control": "#8C8C8C",
+    "sft_control_3": "#7A7A7A",
+    "sft_control_4": "#696969",
 }
 MARKERS = {"allam_7b": "o", "qwen3_8b": "s", "llama3_1_8b": "^", "gemma3_12b": "D", "allam_7b_control": "P",
            "qwen3_0_6b": "v", "qwen3_1_7b": "<", "gemma3_270m": ">", "gemma3_1b": "X"}  # fmt: skip
@@ -59,6 +68,7 @@ RC = {
     "path.simplify": True,
 }
 DPI = 150
+METADATA = {"png": {"Software": None}, "svg": {"Date": None, "Creator": None}}  # no date, no version
 GREY = "#666666"
 
 
@@ -78,12 +88,21 @@ def styled(draw: Callable[..., Figure]) -> Callable[..., Figure]:
 
 
 def canvas(rows: int, columns: int, size: tuple[float, float], **options: Any) -> tuple[Figure, Any]:
-    """A figure outside pyplot (no global state) and its axes as a 2-d array."""
-    from matplotlib.figure import Figure
-
-    figure = Figure(figsize=size, layout="constrained")
+    """A figure outside pyplot (no global state) and its axes as a 2-d array. A notebook shows it without pyplot."""
+    figure = _drawing()(figsize=size, layout="constrained")
     figure.get_layout_engine().set(h_pad=0.06, w_pad=0.08, hspace=0.02, wspace=0.03)
     return figure, figure.subplots(rows, columns, squeeze=False, **options)
+
+
+@cache
+def _drawing() -> type[Figure]:
+    from matplotlib.figure import Figure
+
+    class Drawing(Figure):
+        def _repr_png_(self) -> tuple[bytes, dict[str, int]]:
+            return rendered(self, "png"), {"width": round(96 * self.get_figwidth())}
+
+    return Drawing
 
 
 def words(figure: Figure, title: str, arabic: str, caption: str, legends: Sequence[tuple[float, list[Any], int]] = (),
@@ -216,15 +235,19 @@ def save(figure: Figure, folder: str | Path, name: str) -> Picture:
     """Write ``FOLDER/NAME.png`` and ``.svg`` (from the checkout's root unless absolute); the same figure gives the
     same bytes: no date, no random ids. Returns the picture for display.
     """
+    files = {suffix: rendered(figure, suffix) for suffix in METADATA}
+    for suffix, content in files.items():
+        write_atomic(root() / folder / f"{name}.{suffix}", lambda path, data=content: path.write_bytes(data))
+    return Picture(name, files["png"], round(figure.get_figwidth() * 96))
+
+
+def rendered(figure: Figure, suffix: str) -> bytes:
+    """``figure`` as a PNG or SVG file's bytes, under the house style."""
     import matplotlib
 
-    files = {}
+    buffer = io.BytesIO()
     with matplotlib.rc_context():
         matplotlib.rcdefaults()
         matplotlib.rcParams.update(RC)
-        for suffix, metadata in (("png", {"Software": None}), ("svg", {"Date": None, "Creator": None})):
-            buffer = io.BytesIO()
-            figure.savefig(buffer, format=suffix, dpi=DPI, metadata=metadata, facecolor="white")
-            files[suffix] = buffer.getvalue()
-            write_atomic(root() / folder / f"{name}.{suffix}", lambda path, data=files[suffix]: path.write_bytes(data))
-    return Picture(name, files["png"], round(figure.get_figwidth() * 96))
+        figure.savefig(buffer, format=suffix, dpi=DPI, metadata=METADATA[suffix], facecolor="white")
+    return buffer.getvalue()

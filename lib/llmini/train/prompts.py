@@ -24,10 +24,10 @@ QUOTAS = {
     "en": {"fact": 280, "subject": 280, "problem": 560, "pronoun": 300, "translation": 260},
     "ar": {"fact": 330, "subject": 280, "problem": 500, "pronoun": 280, "translation": 240, "dialect": 80},
 }
-"""Pocket prompts of each kind, the same in both training splits, or as many as a split has (dialect conversion
-has 8 for distillation). Banking questions fill up to :data:`PER_LANGUAGE`."""
+"""Pocket prompts of each kind, the same in both training splits, or as many as a split has. Banking questions fill up
+to :data:`PER_LANGUAGE`."""
 WORLD = {"gold": "train", "distill": "distill"}
-"""The asking split of the world that each training split draws from."""
+"""Whose facts each training split asks for, in the world's terms."""
 TRIES = 40  # draws in a row that bring nothing new before a kind counts as exhausted
 
 
@@ -55,8 +55,9 @@ def pocket(split: str, count: int | None = None, seed: int = 0) -> list[Prompt]:
 
     ``gold``: questions about facts that training may ask, requests to tell about a subject (``pocket/instruct.py``
     settles which; the reference states facts of split train alone), word problems, pronouns, translation, conversion to
-    dialect and banking rules of split train. ``distill``: the same kinds of split distill, about other subjects,
-    without references. ``evaluation``: the test items of the pocket benchmarks. ``count`` takes the first so many.
+    dialect and banking rules. ``distill``: the same kinds about facts that nobody asks in training, other subjects and
+    other combinations, without references. ``evaluation``: the test items of the pocket benchmarks. ``count`` takes the
+    first so many.
     Raises UserError for an unknown split or a count that is not there.
     """
     check(split)
@@ -141,6 +142,17 @@ def _new(drawn: Iterator[tuple[str, str, str]], seen: set) -> Iterator[tuple[str
             yield draw
 
 
+def _own(split: str, *key: str) -> bool:
+    """Whether a combination of the world's split train belongs to this side: each side has half of them, by hash.
+
+    The world's own split distill holds a twentieth of the combinations: a student fed on those alone learns them by
+    heart and gets worse on all others.
+    """
+    from llmini.pocket.facts import unit
+
+    return (unit("prompts", *key) < 0.5) == (split == "train")
+
+
 # Each kind yields (key, question, answer) of a world split in one language; generated kinds never end.
 def _facts(rng: random.Random, split: str, language: str) -> Iterator[tuple[str, str, str]]:
     from llmini.pocket.facts import facts
@@ -179,7 +191,8 @@ def _translations(rng: random.Random, split: str, language: str) -> Iterator[tup
 
     said = [
         (fact, english, arabic)
-        for fact in facts() if fact.split == split and fact.weights[0]
+        for fact in facts() if fact.weights[0] and (fact.split == split or fact.split == "train")
+        if fact.split == "distill" or _own(split, fact.id)
         for english, arabic in zip(templates(fact, "en"), templates(fact, "ar"), strict=True)
     ]  # fmt: skip
     rng.shuffle(said)
@@ -193,7 +206,9 @@ def _dialect(rng: random.Random, split: str, language: str) -> Iterator[tuple[st
     from llmini.pocket.passages import dialect
 
     while True:
-        msa, *others = dialect(rng, split)
+        msa, *others = dialect(rng, "train")
+        if not _own(split, msa):
+            continue
         number = rng.randrange(2)
         yield msa, f"حول إلى اللهجة {('الخليجية', 'البحرينية')[number]}: {msa}", others[number]
 
@@ -204,7 +219,9 @@ def _passages(kind: str) -> Callable[[random.Random, str, str], Iterator[tuple[s
 
         side = LANGUAGES.index(language)
         while True:
-            item = getattr(passages, kind)(rng, split)
+            item = getattr(passages, kind)(rng, "train")
+            if not _own(split, item.key):
+                continue
             yield item.key, f"{item.context[side]} {item.question[side]}".strip(), item.answer[side]
 
     return drawn

@@ -100,8 +100,12 @@ def prompt_ids(tokenizer: Any, prompt: str) -> list[int]:
 
 
 def reply_ids(tokenizer: Any, text: str) -> list[int]:
-    """Token ids of an answer with the token that ends its turn."""
-    return [*tokenizer(text.strip(), add_special_tokens=False)["input_ids"], turn_end(tokenizer)]
+    """Token ids of an answer with the token that ends its turn, led in as the chat template does (by a space, say)."""
+    asked, said = {"role": "user", "content": "a"}, {"role": "assistant", "content": "b"}
+    before = tokenizer.apply_chat_template([asked], add_generation_prompt=True, tokenize=False)
+    whole = tokenizer.apply_chat_template([asked, said], tokenize=False)
+    lead = whole[len(before) : whole.rindex("b")] if whole.startswith(before) else ""
+    return [*tokenizer(lead + text.strip(), add_special_tokens=False)["input_ids"], turn_end(tokenizer)]
 
 
 def turn_end(tokenizer: Any) -> int:
