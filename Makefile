@@ -55,6 +55,7 @@ test-all: lint   ## the slow suites too
 bench: setup     ## ratios against peers, written to benchmarks/RESULTS.md
 	$(BIN)/python benchmarks/compress.py
 	$(BIN)/python benchmarks/evaluate.py
+	$(BIN)/python benchmarks/distill.py
 
 pocket-models: setup  ## train the pocket models again from nothing, into runs/pocket/pretrained
 	@mkdir -p runs/pocket
