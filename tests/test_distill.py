@@ -24,7 +24,7 @@ from llmini.train.examples import IGNORED, encode
 from llmini.train.prompts import Prompt
 
 MIDDLE = 0.0055  # about the median of the random teacher's highest probability at temperature 2
-WIDE = {"learning_rate": 1e-2, "epochs": 1, "batch_size": 4, "max_length": 96}
+WIDE = {"learning_rate": 1e-2, "epochs": 1, "batch_size": 4, "max_length": 96, "precision": "fp32"}
 
 
 def qwen2(vocabulary=512, width=64, seed=0, **changes):
@@ -523,7 +523,7 @@ def test_another_run_is_told_from_the_one_begun(student, tokenizer, examples, ca
 def test_sixteen_bits(precision, targets, tokenizer, examples, teacher, tmp_path):
     curves = []
     for name in ("fp32", precision):
-        settings = recipe("pocket", "token_kd", precision=name, lora_targets=targets, **WIDE)
+        settings = recipe("pocket", "token_kd", lora_targets=targets, **{**WIDE, "precision": name})
         made = trainer(qwen2(), tokenizer, examples[:12], settings, tmp_path, teacher)
         made.train()
         assert {p.dtype for p in made.model.parameters() if p.requires_grad} == {torch.float32}
@@ -535,7 +535,8 @@ def test_sixteen_bits(precision, targets, tokenizer, examples, teacher, tmp_path
 
 def test_an_nf4_base_is_trained_and_merged_into_whole_weights(examples, cache, tmp_path):
     write(qwen2().to(torch.float16), tmp_path / "student")
-    settings = recipe("pocket", "token_kd", "t4", lora_targets=["q_proj", "v_proj"], base_bits=4, **WIDE)
+    options = {**WIDE, "lora_targets": ["q_proj", "v_proj"], "base_bits": 4, "precision": "fp16"}
+    settings = recipe("pocket", "token_kd", "t4", **options)
     assert settings.precision == "fp16"
     output = distil(tmp_path / "student", tmp_path / "out", examples, settings, teacher=cache)
     before, after = weights(tmp_path / "student"), weights(output)

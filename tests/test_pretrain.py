@@ -150,7 +150,7 @@ def test_shipped_models(name):
     count = 5 if name in pretrain.TWICE else 3 if name in shapes.DISTILLATION else 2
     stages = list(pretrain.STAGES[:count])
     assert [stage["stage"] for stage in note["stages"]] == stages
-    assert all(len(stage["loss_curve"]) > 10 for stage in note["stages"])
+    assert all(len(stage["loss_curve"]) > 5 for stage in note["stages"])
     assert {"seed", "tokens", "seconds", "device", "data_sha256", "versions", "recipe", "test_scores"} <= set(note)
     assert note["recipe"] == json.loads(json.dumps(pretrain.recipe_of(name).as_dict()))
     model = AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32).eval()

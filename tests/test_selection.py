@@ -68,6 +68,20 @@ def test_entropy_keeps_the_students_least_certain(logits, share):
     assert int(kept.sum()) == round(share * 40)
 
 
+@pytest.mark.parametrize("share", [0.05, 0.5, 0.8])
+def test_gates_at_a_budget_keep_what_they_value_most(logits, share):
+    student, teacher = logits
+    shared = min(student.shape[1], teacher.shape[1])
+    sure = (teacher / 2).double().softmax(1).amax(1)
+    logp = teacher[:, :shared].double().log_softmax(1)
+    liked = logp.gather(1, student[:, :shared].argmax(1, keepdim=True))[:, 0]
+    for rule, value in ((selection.confidence(0.7, 2, share), sure), (selection.verified(1, share), liked)):
+        kept = rule.keep(student, teacher, LABELS)
+        assert int(kept.sum()) == round(share * 40) == int(selection.random(share).keep(None, None, LABELS).sum())
+        assert set(kept.nonzero().flatten().tolist()) == set(value.topk(int(kept.sum())).indices.tolist())
+    assert selection.confidence(0.7, 2, 1.0) == selection.confidence(0.7, 2)
+
+
 def test_scores_of_half_precision_are_computed_in_fp32(logits):
     low = logits[0].bfloat16()
     logp = low.double().log_softmax(1)

@@ -20,7 +20,7 @@ PLAIN = """{{ bos_token }}{% for message in messages %}{% set content = message[
 {{ ('سؤال: ' if arabic else 'Question: ') + content + ('\\nجواب:' if arabic else '\\nAnswer:') }}\
 {% else %}{{ ' ' + content + eos_token }}{% endif %}{% endfor %}"""
 """Chat template of teacher and student: the plain form of question and answer, in which the benchmarks ask too. They
-know both forms; in this one the teacher answers facts that nobody asked it far better (0.87 against 0.40 in English)."""
+know both forms; in this one the teacher answers facts that nobody asked far better (0.87 against 0.40 in English)."""
 TELL = ("Tell me about {s}.", "حدّثني عن {s}.")
 
 

@@ -234,6 +234,9 @@ def _here(book: Book) -> Iterator[Claim]:
     for stage, control in labels.CONTROLS.items():
         yield Claim(HERE, f"{labels.method(stage)} is better than SFT that goes on for as many steps", "–", "–",
                     [book.scores(control, stage, "both", rises, "mean of the languages")])  # fmt: skip
+    for stage, control in labels.CONTROLS.items():
+        yield Claim(HERE, f"{labels.method(stage)} answers more of the pairs than SFT that goes on for as many steps",
+                    "–", "–", [book.pairs(control, stage, "acc", "both", rises, "mean of the languages")])  # fmt: skip
     results, runs = book.results, learning_runs.rules(book.results)
     pairs = [(runs["random"], runs["confidence"])] if {"random", "confidence"} <= set(runs) else []
     cell = learning_paired.scores(results, pairs, "both")

@@ -145,7 +145,7 @@ def _recorded(results: Results, run: str | None) -> dict[tuple[str, str], dict[s
 def behaviours(results: Results, pairs: Pairs, metric: str, language: str = "") -> dict[str, float]:
     """A behaviour metric of the second run of each pair minus the first's, mean over the pairs, as :func:`scores`.
 
-    ``metric``: ``acc`` or ``ece`` of a language, ``lpg``, ``lpg_abs``, ``clcs``; all in points.
+    ``metric``: ``acc`` of a language or of ``both``, ``ece`` of a language, ``lpg``, ``lpg_abs``, ``clcs``; in points.
     """
     runs = list(dict.fromkeys(run for pair in pairs for run in pair))
     point, draws, n = _measured(results, runs, metric, language)
@@ -203,7 +203,8 @@ def _measure(weights: numpy.ndarray, table: pandas.DataFrame, metric: str, langu
     total = weights.sum(axis=1)
     right = {code: table[f"{code}_correct"].to_numpy() for code in labels.SUITES}
     if metric == "acc":
-        return 100 * weights @ right[language] / total
+        asked = sum(right.values()) / len(right) if language == "both" else right[language]
+        return 100 * weights @ asked / total
     if metric == "clcs":
         return 100 * weights @ (right["en"] == right["ar"]).astype(float) / total
     if metric == "ece":

@@ -41,8 +41,8 @@ class Recipe:
     ``packing``) a forward pass; accumulation: passes a step. max_length: tokens of prompt and answer. warmup: share of
     the steps. alpha, temperature: loss = alpha CE + (1 - alpha) T² KL(T); direction: ``student_teacher`` is
     KL(student ‖ teacher). rule: which tokens count, with its options theta (confidence), top_k (verified) and share
-    (entropy, random). completion_only: the prompt is no label; eos: the end token is one. kl_reduction: ``token`` takes
-    the mean over kept tokens, ``batchmean`` sums a sequence's tokens, as PyTorch's option of that name does.
+    (of a batch's tokens: what entropy and random keep; below 1 it takes the place of theta and top_k). completion_only:
+    the prompt is no label; eos: the end token is one. kl_reduction: ``token`` takes the mean over kept tokens, ``batchmean`` sums a sequence's tokens, as PyTorch's option of that name does.
     self_teacher: the student's own start is the teacher. lora_targets empty: every weight is trained.
     base_bits 4: LoRA on an NF4 base (QLoRA). Raises UserError for a value out of range.
     """
@@ -63,7 +63,7 @@ class Recipe:
     rule: str = "none"
     theta: float = 0.7
     top_k: int = 1
-    share: float = 0.5
+    share: float = 1.0
     completion_only: bool = True
     eos: bool = True
     self_teacher: bool = False

@@ -165,25 +165,65 @@ class Random(Scored):
         return highest(scores, self.share)
 
 
+@dataclass(frozen=True)
+class Budget(Scored):
+    """A gate at a fixed budget: the share of the batch that it values most, whatever its threshold.
+
+    The confidence gate values the teacher's confidence; verification values the teacher's probability of the student's
+    first choice. So rules are compared at an equal number of tokens.
+    """
+
+    gate: Confidence | Verified
+    share: float
+    needs_batch: ClassVar[bool] = True
+    needs_teacher: ClassVar[bool] = True
+
+    @property
+    def needs_student(self) -> bool:
+        """As the gate."""
+        return self.gate.needs_student
+
+    def score(self, student_logits: Any, teacher_logits: Any, labels: torch.Tensor) -> torch.Tensor:
+        """What the gate values, higher for better, in fp32 at least."""
+        if isinstance(self.gate, Confidence):
+            return self.gate.score(student_logits, teacher_logits, labels)
+        shared = min(student_logits.shape[1], teacher_logits.shape[1])
+        proposal = student_logits[:, :shared].argmax(1, keepdim=True)
+        z = precise(teacher_logits)[:, :shared]
+        return z.gather(1, proposal)[:, 0] - z.logsumexp(1)
+
+    def choose(self, scores: torch.Tensor) -> torch.Tensor:
+        """The budget's highest."""
+        return highest(scores, self.share)
+
+
 def everything() -> Everything:
     """Keep every labelled token."""
     return Everything()
 
 
-def confidence(theta: float = 0.7, temperature: float = 2.0) -> Confidence:
-    """Keep where the teacher is surer than theta (0 <= theta < 1) at the temperature (> 0)."""
+def confidence(theta: float = 0.7, temperature: float = 2.0, share: float = 1.0) -> Confidence | Budget:
+    """Keep where the teacher is surer than theta (0 <= theta < 1) at the temperature (> 0).
+
+    With a share below 1, keep that share of the batch instead, where it is surest.
+    """
     if not 0 <= theta < 1:
         raise UserError(f"theta is a probability, at least 0 and below 1, not {theta}")
     if not (temperature > 0 and math.isfinite(temperature)):
         raise UserError(f"the temperature is a number above 0, not {temperature}")
-    return Confidence(float(theta), float(temperature))
+    gate = Confidence(float(theta), float(temperature))
+    return gate if check_share(share) == 1 else Budget(gate, float(share))
 
 
-def verified(k: int = 1) -> Verified:
-    """Keep where the student's greedy token is among the teacher's k first (k >= 1)."""
+def verified(k: int = 1, share: float = 1.0) -> Verified | Budget:
+    """Keep where the student's greedy token is among the teacher's k first (k >= 1).
+
+    With a share below 1, keep that share of the batch instead, where the teacher holds it likeliest.
+    """
     if isinstance(k, bool) or int(k) != k or k < 1:
         raise UserError(f"k is a whole number of tokens, at least 1, not {k}")
-    return Verified(int(k))
+    gate = Verified(int(k))
+    return gate if check_share(share) == 1 else Budget(gate, float(share))
 
 
 def entropy(share: float = 0.2) -> Entropy:
@@ -197,7 +237,8 @@ def random(share: float = 0.2, seed: int = 0) -> Random:
 
 
 def rule(name: str, **options: Any) -> Rule:
-    """A rule by name: none, confidence (theta, temperature), verified (k), entropy (share), random (share, seed).
+    """A rule by name: none, confidence (theta, temperature, share), verified (k, share), entropy (share), random
+    (share, seed).
 
     Raises UserError for another name, an option that the rule does not have, and a value out of range.
     """

@@ -123,8 +123,8 @@ class Distiller(trl.SFTTrainer):
         """The selection rule of this pass; a random one is seeded by its step, so that a resumed run draws the same."""
         recipe = self.recipe
         options = {
-            "confidence": {"theta": recipe.theta, "temperature": recipe.temperature},
-            "verified": {"k": recipe.top_k},
+            "confidence": {"theta": recipe.theta, "temperature": recipe.temperature, "share": recipe.share},
+            "verified": {"k": recipe.top_k, "share": recipe.share},
             "entropy": {"share": recipe.share},
             "random": {"share": recipe.share,
                        "seed": recipe.seed + 1_000_003 * self.state.global_step + 101 * self.passes},
