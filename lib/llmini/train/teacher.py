@@ -140,8 +140,9 @@ def _fill(teacher: Any, tokenizer: Any, lines: list[tuple[str, list[int]]], resp
         reason = split.whole or "its output embedding has a bias or is quantized"
         raise UserError(f"hidden states of this teacher do not give its logits ({reason}): distil with a live teacher")
     default = torch.bfloat16 if split.dtype == torch.float32 else split.dtype
+    home = Path(str(teacher.config._name_or_path))
     header = {
-        "model": Path(str(teacher.config._name_or_path)).name, "weights": _fingerprint(teacher),
+        "model": home.parent.name if home.name == "checkpoint" else home.name, "weights": _fingerprint(teacher),
         "tokenizer": tokenizer_hash(tokenizer), "ends": ends(tokenizer, teacher),
         "dtype": str(store_dtype or default).removeprefix("torch."), "width": split.head.weight.shape[1],
         "vocabulary": split.head.weight.shape[0], "shard": shard, **note,
