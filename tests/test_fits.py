@@ -91,3 +91,13 @@ def test_bad_plans_are_refused():
         fits.plan_memory(recipe("full", "token_kd"), STUDENT, TEACHER, teacher_bits=3)
     with pytest.raises(UserError, match="no module nowhere"):
         fits.plan_memory(recipe("full", "sft_kd", lora_targets=["nowhere"]), STUDENT, TEACHER)
+
+
+def test_the_command_tells_what_fits_where(capsys):
+    from llmini.train import fits
+
+    assert fits.main(["--tier", "pocket"]) == 0
+    told = capsys.readouterr().out
+    assert told.startswith("token_kd, bf16") and "training, cached teacher" in told and "fits T4 16 GB" in told
+    assert fits.main(["--tier", "pocket", "--student", "nobody"]) == 2
+    assert capsys.readouterr().err.startswith("fits: no model or folder 'nobody'")

@@ -1,4 +1,7 @@
-"""What a distillation needs in memory, and which devices have it, from configurations alone: no weight is read."""
+"""What a distillation needs in memory, and which devices have it, from configurations alone: no weight is read.
+
+    python -m llmini.train.fits [--tier full] [--stage token_kd] [--preset t4] [--student NAME] [--teacher NAME]
+"""
 
 from __future__ import annotations
 
@@ -130,3 +133,38 @@ def text(recipe: Recipe, made: dict[str, Any]) -> str:
         verdict = f"fits {', '.join(where)}" if where else f"fits none of {', '.join(DEVICES)}"
         lines.append(f"  {words:<28}{readable(made[name]):>12}   {verdict}")
     return "\n".join(lines)
+
+
+def main(words: list[str] | None = None) -> int:
+    """Print the plan of a stage; exit code 2 with one line where a model or option is unknown."""
+    import argparse
+    import sys
+
+    from transformers import AutoConfig
+
+    from llmini.models import locate
+    from llmini.train.recipes import STAGES, recipe
+
+    parser = argparse.ArgumentParser(prog="python -m llmini.train.fits", description=__doc__.splitlines()[0])
+    parser.add_argument("--tier", default="full")
+    parser.add_argument("--stage", default="token_kd", choices=STAGES)
+    parser.add_argument("--preset", help="t4, a100, as_written or as_published_code")
+    parser.add_argument("--student", default="qwen2_5_7b_instruct", help="a name of the tier, a folder or a hub id")
+    parser.add_argument("--teacher", default="qwen2_5_32b_instruct")
+    parser.add_argument("--teacher-bits", type=int, default=4, choices=METHODS)
+    given = parser.parse_args(words)
+    try:
+        told = recipe(given.tier, given.stage, given.preset)
+        student, teacher = (AutoConfig.from_pretrained(locate(name, given.tier, weights=False))
+                            for name in (given.student, given.teacher))  # fmt: skip
+        print(text(told, plan_memory(told, student, teacher, given.teacher_bits)))
+    except UserError as fault:
+        print(f"fits: {fault}", file=sys.stderr)
+        return 2
+    return 0
+
+
+if __name__ == "__main__":
+    import sys
+
+    sys.exit(main())

@@ -44,7 +44,8 @@ class Recipe:
     (of a batch's tokens: what entropy and random keep; below 1 it takes the place of theta and top_k). completion_only:
     the prompt is no label; eos: the end token is one. kl_reduction: ``token`` takes the mean over kept tokens,
     ``batchmean`` sums a sequence's tokens, as PyTorch's option of that name does. self_teacher: the student's own start
-    is the teacher. lora_targets empty: every weight is trained. base_bits 4: LoRA on an NF4 base (QLoRA). Raises UserError for a value out of range.
+    is the teacher. lora_targets empty: every weight is trained. base_bits 4: LoRA on an NF4 base (QLoRA).
+    Raises UserError for a value out of range.
     """
 
     stage: str
