@@ -1,7 +1,7 @@
 """Wall time and peak memory of `llmini` against the same llmcompressor `oneshot` call written by hand.
 
-Both sides do the whole errand in a fresh process: import, load, tokenise the same calibration windows, compress, save
-model and tokenizer. `llmini` also checks its invariants, measures the sizes and writes recipe and card. Pairs
+Both sides do the whole errand in a fresh process: import, load, tokenise the same calibration windows, compress on one
+thread in fp32 (as the pocket tier does), save model and tokenizer in bf16. `llmini` also checks its invariants, measures the sizes and writes recipe and card. Pairs
 alternate; the medians' ratios are held against 1.10 (time) and 1.05 (memory).
 
     python benchmarks/compress.py [--source allam_7b] [--methods w4a16 sparsegpt …] [--pairs 5]
@@ -27,6 +27,7 @@ TITLE = "## Compression: `llmini` against `oneshot` by hand"
 
 def by_hand(source: str, output: str, method: str, samples: int, length: int) -> None:
     """What a user of llmcompressor writes, with the packed calibration windows that llmini uses."""
+    import torch
     from llmcompressor import oneshot
     from llmcompressor.modifiers.gptq import GPTQModifier
     from llmcompressor.modifiers.pruning import SparseGPTModifier, WandaPruningModifier
@@ -44,10 +45,11 @@ def by_hand(source: str, output: str, method: str, samples: int, length: int) ->
         "wanda": lambda: [WandaPruningModifier(sparsity=0.5, targets=["LlamaDecoderLayer"], ignore=ignore)],
     }[method]()  # fmt: skip
     tokenizer = AutoTokenizer.from_pretrained(source)
-    model = AutoModelForCausalLM.from_pretrained(source, dtype="auto")
+    torch.set_num_threads(1)
+    model = AutoModelForCausalLM.from_pretrained(source, dtype=torch.float32)
     windows = texts.calibration(tokenizer, "world", "en", samples, length, 0)
     oneshot(model=model, recipe=recipe, dataset=windows.loader(), tokenizer=tokenizer)
-    model.save_pretrained(output)
+    model.to(torch.bfloat16).save_pretrained(output)
     tokenizer.save_pretrained(output)
 
 

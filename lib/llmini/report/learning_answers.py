@@ -37,9 +37,9 @@ def _against(results: Results, first: str, second: str, side: str) -> dict[str, 
 
 def beyond(cell: dict[str, float]) -> tuple[str, str]:
     """In both languages, whether a difference's interval excludes zero."""
-    if cell["low"] > 0:
+    if round(cell["low"], 1) > 0:
         return "which the interval puts above zero", "والفترة كلها فوق الصفر"
-    if cell["high"] < 0:
+    if round(cell["high"], 1) < 0:
         return "which the interval puts below zero", "والفترة كلها تحت الصفر"
     return ("an interval that holds zero, so this many items cannot tell",
             "والفترة تضم الصفر، فلا يكفي عدد الأسئلة للحكم")  # fmt: skip
@@ -148,7 +148,7 @@ def _taught(results: Results) -> tuple[str, str]:
         return "", ""
     return (f" Against SFT that goes on for as many steps, students answer more of the pairs, by the mean of both "
             f"languages: {'; '.join(english)}.",
-            " وما تزيده المراحل على ضبط دقيق بعدد الخطوات نفسه في الأسئلة المزدوجة، بمتوسط اللغتين: "
+            " وما تزيده المراحل على ضبط دقيق بعدد الخطوات نفسه في الأسئلة المتقابلة، بمتوسط اللغتين: "
             f"{'؛ '.join(arabic)}.")  # fmt: skip
 
 
@@ -247,6 +247,6 @@ def verdicts(results: Results) -> Shown:
     return said(
         f"Claims of the study on distillation that were measured here: {len(found)}; confirmed: {yes}, not confirmed: "
         f"{no}, cannot be told at this size: {open_}. {named}",
-        f"عدد ما قيس هنا من أقوال الدراسة في التقطير: {len(found)}؛ ثبت منها: {yes}، ولم يثبت: {no}، ولا يكفي حجم "
+        f"عدد ما قيس هنا من أقوال الدراسة في التقطير: {len(found)}؛ ثبت منها: {yes}، وخالفه القياس في: {no}، ولا يكفي حجم "
         f"القياس للحكم على ما بقي: {open_}. والتفصيل في الجدول.",
     )

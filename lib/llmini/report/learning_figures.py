@@ -18,8 +18,8 @@ if TYPE_CHECKING:
 
 SHIFT = {"ar": -0.17, "en": 0.17}
 SIDES = {"ar": "-", "en": "--"}  # where lines of both languages share a panel
-HEADS = ("benchmarks: accuracy, %\nالاختبارات: الدقة", "pairs: accuracy, %\nالأسئلة المزدوجة: الدقة",
-         "pairs: LPG, points\nالأسئلة المزدوجة: فجوة اللغتين بالنقاط")  # fmt: skip
+HEADS = ("benchmarks: accuracy, %\nالاختبارات: الدقة", "pairs: accuracy, %\nالأسئلة المتقابلة: الدقة",
+         "pairs: LPG, points\nالأسئلة المتقابلة: فجوة اللغتين بالنقاط")  # fmt: skip
 TEACHER = "teacher"
 KEPT = "tokens kept, %\nالرموز المختارة"
 ACCURACY = "accuracy, %\nالدقة"
@@ -78,7 +78,7 @@ def comparison(results: Results) -> Figure:
         axes[row][0].set_ylabel(style.heading(results.tier, not solid), fontweight="bold")
     note = ("Reported: ArabicMMLU (100 questions) and MMLU, 30 pairs. Measured: ArabicMMLU and metabench means, every "
             "training seed a point. Grey: SFT that went on with SFT for as many steps, from its lowest to its highest "
-            "seed; what a stage gains beyond it, the teacher gave. Points missing above are not reported.")  # fmt: skip
+            "seed; what lies beyond it is the teacher's part. Points missing above are not reported.")  # fmt: skip
     style.words(figure, "What does each stage of distillation change?", "ماذا تغيّر كل مرحلة من مراحل التقطير؟",
                 f"Hollow: as reported. Solid: {labels.tier(results.tier)}, {learning_runs.student(results)}. {note}",
                 [(0.5, [*style.languages(), *_grey()], 3)])  # fmt: skip

@@ -70,15 +70,19 @@ def arabic_percent(value: float) -> str:
 
 
 def points(value: float) -> str:
-    """``loses 3.1 points``, ``gains 0.4 points`` for a loss in points."""
-    return (
-        "not measured" if math.isnan(value) else f"{'gains' if value < 0 else 'loses'} {number(abs(value), 1)} points"
-    )
+    """``loses 3.1 points``, ``gains 0.4 points`` or ``loses nothing`` for a loss in points."""
+    if math.isnan(value):
+        return "not measured"
+    size = number(abs(value), 1)
+    return "loses nothing" if float(size) == 0 else f"{'gains' if value < 0 else 'loses'} {size} points"
 
 
 def arabic_points(value: float) -> str:
-    """``خسارة 3.1 نقطة`` or ``كسب 0.4 نقطة`` for a loss in points."""
-    return "غير مقيس" if math.isnan(value) else f"{'كسب' if value < 0 else 'خسارة'} {number(abs(value), 1)} نقطة"
+    """``خسارة 3.1 نقطة``, ``كسب 0.4 نقطة`` or ``لا خسارة`` for a loss in points."""
+    if math.isnan(value):
+        return "غير مقيس"
+    size = number(abs(value), 1)
+    return "لا خسارة" if float(size) == 0 else f"{'كسب' if value < 0 else 'خسارة'} {size} نقطة"
 
 
 def moved(value: float) -> str:
