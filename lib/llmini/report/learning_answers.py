@@ -247,6 +247,7 @@ def verdicts(results: Results) -> Shown:
     return said(
         f"Claims of the study on distillation that were measured here: {len(found)}; confirmed: {yes}, not confirmed: "
         f"{no}, cannot be told at this size: {open_}. {named}",
-        f"عدد ما قيس هنا من أقوال الدراسة في التقطير: {len(found)}؛ ثبت منها: {yes}، وخالفه القياس في: {no}، ولا يكفي حجم "
+        f"عدد ما قيس هنا من أقوال الدراسة في التقطير: {len(found)}؛ ثبت منها: {yes}"
+        f"، وخالفه القياس في: {no}، ولا يكفي حجم "
         f"القياس للحكم على ما بقي: {open_}. والتفصيل في الجدول.",
     )
