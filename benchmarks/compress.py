@@ -1,8 +1,9 @@
 """Wall time and peak memory of `llmini` against the same llmcompressor `oneshot` call written by hand.
 
 Both sides do the whole errand in a fresh process: import, load, tokenise the same calibration windows, compress on one
-thread in fp32 (as the pocket tier does), save model and tokenizer in bf16. `llmini` also checks its invariants, measures the sizes and writes recipe and card. Pairs
-alternate; the medians' ratios are held against 1.10 (time) and 1.05 (memory).
+thread in fp32 (as the pocket tier does), save model and tokenizer in bf16. `llmini` also checks its invariants,
+measures the sizes and writes recipe and card. Pairs alternate; the medians' ratios are held against 1.10 (time) and
+1.05 (memory).
 
     python benchmarks/compress.py [--source allam_7b] [--methods w4a16 sparsegpt …] [--pairs 5]
 """
