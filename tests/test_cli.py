@@ -325,6 +325,18 @@ def test_methods_without_text(place, capsys, argv):
     assert model(**tokenizer("the bank", return_tensors="pt")).logits.isfinite().all()
 
 
+def test_an_interrupted_import_is_an_interruption(monkeypatch, capsys):
+    def command(options):
+        try:
+            raise KeyboardInterrupt
+        except KeyboardInterrupt as stop:
+            raise ModuleNotFoundError("Could not import module 'AutoModelForCausalLM'") from stop
+
+    monkeypatch.setattr(cli, "command", command)
+    assert cli.main(["./model", *MAGNITUDE]) == 130
+    assert capsys.readouterr().err.strip() == "llmini: stopped: nothing was written"
+
+
 def test_overwrite_replaces_only_what_it_wrote(place, capsys):
     assert cli.main(["./model", *MAGNITUDE, "--output", "out"]) == 0
     first = json.loads((place / "out" / "llmini.json").read_text())

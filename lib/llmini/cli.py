@@ -43,10 +43,21 @@ def main(argv: list[str] | None = None) -> int:
     except MemoryError:
         return say_fault("out of memory: see `--plan` for what the model needs", 1)
     except Exception as fault:
+        if interrupted(fault):  # in the middle of an import, transformers calls it a missing module
+            return say_fault("stopped: nothing was written", 130)
         if os.environ.get("LLMINI_DEBUG"):
             raise
         text = " ".join(str(fault).split())[:300]
         return say_fault(f"internal error, {type(fault).__name__}: {text} (LLMINI_DEBUG=1 shows where)", 1)
+
+
+def interrupted(fault: BaseException | None) -> bool:
+    """Whether a Ctrl-C lies behind a fault."""
+    while fault is not None:
+        if isinstance(fault, KeyboardInterrupt):
+            return True
+        fault = fault.__cause__ or fault.__context__
+    return False
 
 
 def say_fault(line: str, code: int) -> int:
