@@ -20,9 +20,10 @@ import tempfile
 import time
 from pathlib import Path
 
+from results import write
+
 METHODS = ("w4a16", "w8a8", "sparsegpt", "wanda")
 LIMITS = {"seconds": 1.10, "CPU seconds": 1.10, "MiB": 1.05}  # CPU time holds still on a busy machine
-RESULTS = Path(__file__).with_name("RESULTS.md")
 TITLE = "## Compression: `llmini` against `oneshot` by hand"
 
 
@@ -98,13 +99,6 @@ def table(arguments: argparse.Namespace) -> list[str]:
     return lines
 
 
-def write(section: list[str]) -> None:
-    """Put the section into RESULTS.md in place of its last version."""
-    text = RESULTS.read_text(encoding="utf8") if RESULTS.is_file() else "# Benchmarks\n\nEach section is one command.\n"
-    parts = [part for part in text.split("\n## ") if f"## {part}".split("\n")[0] != TITLE]
-    RESULTS.write_text("\n## ".join(parts).rstrip() + "\n\n" + "\n".join(section) + "\n", encoding="utf8")
-
-
 def main() -> None:
     """Parse the command line; without --side, run all pairs and write the results."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -125,8 +119,8 @@ def main() -> None:
         return
     rows = table(arguments)
     threads = os.environ.get("OMP_NUM_THREADS") or os.cpu_count()
-    write([
-        TITLE, "", "`python benchmarks/compress.py`. " + (__doc__ or "").split("\n\n")[1].replace("\n", " "), "",
+    write(TITLE, [
+        "", "`python benchmarks/compress.py`. " + (__doc__ or "").split("\n\n")[1].replace("\n", " "), "",
         f"{Path(arguments.source).name}, {arguments.samples} × {arguments.length} tokens, medians of {arguments.pairs} "
         f"alternating pairs, {platform.machine()} CPU, {threads} threads.", "", *rows,
     ])  # fmt: skip

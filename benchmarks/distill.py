@@ -26,7 +26,8 @@ import time
 from pathlib import Path
 from typing import Any
 
-RESULTS = Path(__file__).with_name("RESULTS.md")
+from results import write
+
 TITLE = "## Distillation: gradient in the forward pass against TRL's GKD trainer"
 CASES = {"fp32": {"time": 0.5, "memory": 0.12}, "bf16": {"time": 1.0, "memory": 0.2}}  # at most, of GKD's
 VOCABULARY, TOKENS, LENGTH, ROUNDS = 151_936, 2048, 512, 5
@@ -208,13 +209,6 @@ def table(arguments: argparse.Namespace) -> tuple[list[str], bool]:
     return lines, held
 
 
-def write(section: list[str]) -> None:
-    """Put the section into RESULTS.md in place of its last version."""
-    text = RESULTS.read_text(encoding="utf8") if RESULTS.is_file() else "# Benchmarks\n\nEach section is one command.\n"
-    parts = [part for part in text.split("\n## ") if f"## {part}".split("\n")[0] != TITLE]
-    RESULTS.write_text("\n## ".join(parts).rstrip() + "\n\n" + "\n".join(section) + "\n", encoding="utf8")
-
-
 def main() -> int:
     """Parse the command line; without --child, run every case and write the results. 1 if a limit was missed."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -242,7 +236,7 @@ def main() -> int:
     print(said)
     if (arguments.tokens, arguments.rounds) == (TOKENS, ROUNDS) and set(arguments.cases) == set(CASES):
         machine = f"{platform.machine()}, {torch.get_num_threads()} threads, torch {torch.__version__}, trl {trl}"
-        write([TITLE, "", "`OMP_NUM_THREADS=2 python benchmarks/distill.py`", "",
+        write(TITLE, ["", "`OMP_NUM_THREADS=2 python benchmarks/distill.py`", "",
                f"Medians of {arguments.rounds} turns, vocabulary {VOCABULARY:,}, {arguments.tokens:,} tokens a batch, "
                f"CPU ({machine}).", "Memory is the growth of a fresh process over the loaded models, gradients "
                "included.", "", *lines, "", said])  # fmt: skip

@@ -22,10 +22,10 @@ import statistics
 import subprocess
 import sys
 import time
-from pathlib import Path
 from typing import Any
 
-RESULTS = Path(__file__).with_name("RESULTS.md")
+from results import write
+
 TITLE = "## Scoring: TrieLM against stock lm-eval"
 CASES = {  # least ratio of times, stock's batch sizes to choose from, requests to choose them by
     "zero": {"limit": 2.5, "sizes": (8, 16, 32, 64, 128), "sample": 400, "what": "four-answer questions, no shots"},
@@ -173,13 +173,6 @@ def table(arguments: argparse.Namespace) -> tuple[list[str], bool]:
     return lines, held
 
 
-def write(section: list[str]) -> None:
-    """Put the section into RESULTS.md in place of its last version."""
-    text = RESULTS.read_text(encoding="utf8") if RESULTS.is_file() else "# Benchmarks\n\nEach section is one command.\n"
-    parts = [part for part in text.split("\n## ") if f"## {part}".split("\n")[0] != TITLE]
-    RESULTS.write_text("\n## ".join(parts).rstrip() + "\n\n" + "\n".join(section) + "\n", encoding="utf8")
-
-
 def main() -> int:
     """Parse the command line; without --child, run every case and write the results. 1 if a limit was missed."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -201,7 +194,7 @@ def main() -> int:
     if arguments.share == 1 and set(arguments.cases) == set(CASES):
         versions = f"torch {torch.__version__}, lm-eval {harness}"
         machine = f"{platform.machine()}, {torch.get_num_threads()} threads, {versions}"
-        write([TITLE, "", "`OMP_NUM_THREADS=2 python benchmarks/evaluate.py`", "",
+        write(TITLE, ["", "`OMP_NUM_THREADS=2 python benchmarks/evaluate.py`", "",
                f"Medians of {arguments.rounds} turns, fp32, CPU ({machine}); stock at the best of several batch sizes.",
                "Memory is the growth of a fresh process over the loaded model.", "", *lines])  # fmt: skip
     return 0 if held else 1

@@ -109,3 +109,13 @@ def nothing():
     from llmini.report import measured
 
     return measured.build(pandas.DataFrame(columns=COLUMNS))
+
+
+def held_apart(kinds):
+    """Assert that panels of both kinds, (hollow, axes) pairs, are there and share no axis."""
+    assert {hollow for hollow, _ in kinds} == {True, False}
+    for hollow, axes in kinds:
+        for other_hollow, other in kinds:
+            if hollow != other_hollow:
+                assert not axes.get_shared_x_axes().joined(axes, other)
+                assert not axes.get_shared_y_axes().joined(axes, other)

@@ -325,16 +325,17 @@ def test_methods_without_text(place, capsys, argv):
     assert model(**tokenizer("the bank", return_tensors="pt")).logits.isfinite().all()
 
 
-def test_an_interrupted_import_is_an_interruption(monkeypatch, capsys):
+@pytest.mark.parametrize(("signal", "said", "code"), [((), "stopped", 130), (("SIGTERM",), "stopped by SIGTERM", 143)])
+def test_an_interrupted_import_is_an_interruption(signal, said, code, monkeypatch, capsys):
     def command(options):
         try:
-            raise KeyboardInterrupt
+            raise KeyboardInterrupt(*signal)
         except KeyboardInterrupt as stop:
             raise ModuleNotFoundError("Could not import module 'AutoModelForCausalLM'") from stop
 
     monkeypatch.setattr(cli, "command", command)
-    assert cli.main(["./model", *MAGNITUDE]) == 130
-    assert capsys.readouterr().err.strip() == "llmini: stopped: nothing was written"
+    assert cli.main(["./model", *MAGNITUDE]) == code
+    assert capsys.readouterr().err.strip() == f"llmini: {said}: nothing was written"
 
 
 def test_overwrite_replaces_only_what_it_wrote(place, capsys):

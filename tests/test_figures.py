@@ -10,7 +10,7 @@ from matplotlib import font_manager
 from matplotlib.text import Text
 
 from llmini.report import figures, figures_damage, figures_language, style
-from reporting import nothing, results
+from reporting import held_apart, nothing, results
 
 ALL = [
     figures.quantization_retention, figures.pruning_retention, figures.pruning_perplexity, figures_damage.pareto,
@@ -107,12 +107,7 @@ def test_reported_points_are_hollow_and_measured_ones_solid_on_axes_of_their_own
         fills = {face(point) == "#ffffff" for point in points}
         assert len(fills) == 1, "one panel holds both reported and measured values"
         kinds.append((fills.pop(), axes))
-    assert {hollow for hollow, _ in kinds} == {True, False}
-    for hollow, axes in kinds:
-        for other_hollow, other in kinds:
-            if hollow != other_hollow:
-                assert not axes.get_shared_x_axes().joined(axes, other)
-                assert not axes.get_shared_y_axes().joined(axes, other)
+    held_apart(kinds)
 
 
 def test_colours_are_one_per_method_and_markers_one_per_model():

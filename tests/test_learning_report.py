@@ -24,6 +24,7 @@ from llmini.report import (
     reported,
     style,
 )
+from reporting import held_apart
 from reporting_kd import STUDENT, nothing, results, tables
 from test_tables import Grid
 
@@ -255,12 +256,7 @@ def test_reported_points_are_hollow_and_share_no_axis_with_measured_ones(draw, f
             fills = {matplotlib.colors.to_hex(line.get_markerfacecolor()) == "#ffffff" for line in points}
             assert len(fills) == 1
             kinds.append((fills.pop(), axes))
-    assert {hollow for hollow, _ in kinds} == {True, False}
-    for hollow, axes in kinds:
-        for other_hollow, other in kinds:
-            if hollow != other_hollow:
-                assert not axes.get_shared_x_axes().joined(axes, other)
-                assert not axes.get_shared_y_axes().joined(axes, other)
+    held_apart(kinds)
 
 
 def test_every_seed_is_a_point_and_the_control_a_band(found):

@@ -35,29 +35,32 @@ def main(argv: list[str] | None = None) -> int:
     except UserError as fault:
         return say_fault(" ".join(str(fault).split()), 2)
     except KeyboardInterrupt as fault:
-        name = str(fault)
-        return say_fault(f"stopped{f' by {name}' if name else ''}: nothing was written", 143 if name else 130)
+        return stopped(fault)
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
     except MemoryError:
         return say_fault("out of memory: see `--plan` for what the model needs", 1)
     except Exception as fault:
-        if interrupted(fault):  # in the middle of an import, transformers calls it a missing module
-            return say_fault("stopped: nothing was written", 130)
+        if stop := interruption(fault):  # in the middle of an import, transformers calls it a missing module
+            return stopped(stop)
         if os.environ.get("LLMINI_DEBUG"):
             raise
         text = " ".join(str(fault).split())[:300]
         return say_fault(f"internal error, {type(fault).__name__}: {text} (LLMINI_DEBUG=1 shows where)", 1)
 
 
-def interrupted(fault: BaseException | None) -> bool:
-    """Whether a Ctrl-C lies behind a fault."""
-    while fault is not None:
-        if isinstance(fault, KeyboardInterrupt):
-            return True
+def interruption(fault: BaseException | None) -> KeyboardInterrupt | None:
+    """The Ctrl-C or signal that lies behind a fault, if any."""
+    while fault is not None and not isinstance(fault, KeyboardInterrupt):
         fault = fault.__cause__ or fault.__context__
-    return False
+    return fault
+
+
+def stopped(stop: KeyboardInterrupt) -> int:
+    """Say that the command was stopped, and by which signal; returns the exit code."""
+    name = str(stop)
+    return say_fault(f"stopped{f' by {name}' if name else ''}: nothing was written", 143 if name else 130)
 
 
 def say_fault(line: str, code: int) -> int:

@@ -184,7 +184,7 @@ def jobs(tier: str, core: bool = False) -> list[Job]:
                     f"{family}-{entry['name']}-{ends}", entry["notebook"], family,
                     {"tier": tier, "model": model, **options, **({} if seed is None else {"seed": seed})},
                     entry.get("core", False), entry.get("publish") == model and not seed,
-                    tuple(name.format(seed=seed) for name in listed(entry.get("after", []))),
+                    tuple(listed(entry.get("after", []))),
                 ))  # fmt: skip
     return [job for job in found if job.core or not core]
 

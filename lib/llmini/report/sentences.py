@@ -69,36 +69,32 @@ def arabic_percent(value: float) -> str:
     return "غير مقيس" if math.isnan(value) else f"{number(value, 1)}%"
 
 
+def worded(value: float, unmeasured: str, none: str, below: str, above: str) -> str:
+    """A change in words: ``below`` or ``above`` with its size in points, ``none`` where that rounds to zero."""
+    if math.isnan(value):
+        return unmeasured
+    size = number(abs(value), 1)
+    return none if float(size) == 0 else (below if value < 0 else above).format(size)
+
+
 def points(value: float) -> str:
     """``loses 3.1 points``, ``gains 0.4 points`` or ``loses nothing`` for a loss in points."""
-    if math.isnan(value):
-        return "not measured"
-    size = number(abs(value), 1)
-    return "loses nothing" if float(size) == 0 else f"{'gains' if value < 0 else 'loses'} {size} points"
+    return worded(value, "not measured", "loses nothing", "gains {} points", "loses {} points")
 
 
 def arabic_points(value: float) -> str:
     """``خسارة 3.1 نقطة``, ``كسب 0.4 نقطة`` or ``لا خسارة`` for a loss in points."""
-    if math.isnan(value):
-        return "غير مقيس"
-    size = number(abs(value), 1)
-    return "لا خسارة" if float(size) == 0 else f"{'كسب' if value < 0 else 'خسارة'} {size} نقطة"
+    return worded(value, "غير مقيس", "لا خسارة", "كسب {} نقطة", "خسارة {} نقطة")
 
 
 def moved(value: float) -> str:
     """``rises by 3.1 points``, ``falls by 0.4 points`` or ``does not move`` for a difference in points."""
-    if math.isnan(value):
-        return "was not measured"
-    size = number(abs(value), 1)
-    return "does not move" if float(size) == 0 else f"{'falls' if value < 0 else 'rises'} by {size} points"
+    return worded(value, "was not measured", "does not move", "falls by {} points", "rises by {} points")
 
 
 def arabic_moved(value: float) -> str:
     """``ارتفاع 3.1 نقطة``, ``انخفاض 0.4 نقطة`` or ``لا تغيّر``."""
-    if math.isnan(value):
-        return "غير مقيس"
-    size = number(abs(value), 1)
-    return "لا تغيّر" if float(size) == 0 else f"{'انخفاض' if value < 0 else 'ارتفاع'} {size} نقطة"
+    return worded(value, "غير مقيس", "لا تغيّر", "انخفاض {} نقطة", "ارتفاع {} نقطة")
 
 
 def arabic_span(cell: Mapping[str, float]) -> str:

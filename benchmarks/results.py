@@ -1,0 +1,15 @@
+"""RESULTS.md: one section a benchmark."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+RESULTS = Path(__file__).with_name("RESULTS.md")
+
+
+def write(title: str, lines: list[str]) -> None:
+    """Put a section, its title and its lines, into RESULTS.md in place of its last version."""
+    text = RESULTS.read_text(encoding="utf8") if RESULTS.is_file() else "# Benchmarks\n\nEach section is one command.\n"
+    parts = [part for part in text.split("\n## ") if f"## {part}".split("\n")[0] != title]
+    section = "\n".join([title, *lines])
+    RESULTS.write_text("\n## ".join(parts).rstrip() + "\n\n" + section + "\n", encoding="utf8")
