@@ -3,7 +3,8 @@
 Both sides do the whole errand in a fresh process: import, load, tokenise the same calibration windows, compress on one
 thread in fp32 (as the pocket tier does), save model and tokenizer in bf16. `llmini` also checks its invariants,
 measures the sizes and writes recipe and card. Pairs alternate; the medians' ratios are held against 1.10 (time) and
-1.05 (memory).
+1.05 (memory). Both sides run under the same allocator setting (:data:`ALLOCATOR`), without which glibc keeps freed
+tensors or not as it happens, and the peak of the same program differs by 100 MiB from start to start.
 
     python benchmarks/compress.py [--source allam_7b] [--methods w4a16 sparsegpt …] [--pairs 5]
 """
@@ -24,6 +25,8 @@ from results import write
 
 METHODS = ("w4a16", "w8a8", "sparsegpt", "wanda")
 LIMITS = {"seconds": 1.10, "CPU seconds": 1.10, "MiB": 1.05}  # CPU time holds still on a busy machine
+ALLOCATOR = {"MALLOC_ARENA_MAX": "1", "MALLOC_MMAP_THRESHOLD_": "65536", "MALLOC_TRIM_THRESHOLD_": "131072"}
+"""Tensors are mapped one by one and given back when they are freed: the resident peak is what is in use."""
 TITLE = "## Compression: `llmini` against `oneshot` by hand"
 
 
@@ -70,7 +73,7 @@ def timed(side: str, arguments: argparse.Namespace, method: str) -> tuple[float,
     with tempfile.TemporaryDirectory() as folder, tempfile.TemporaryFile("w+") as log:
         start = time.perf_counter()
         process = subprocess.Popen([*command, "--output", f"{folder}/model"], stdout=log, stderr=log,
-                                   env={**os.environ, "TQDM_DISABLE": "1"})  # fmt: skip
+                                   env={**os.environ, **ALLOCATOR, "TQDM_DISABLE": "1"})  # fmt: skip
         _, status, usage = os.wait4(process.pid, 0)  # unlike subprocess, tells this child's own peak memory
         seconds = time.perf_counter() - start
         if status:

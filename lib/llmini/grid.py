@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import importlib
 import itertools
 import json
 from collections.abc import Iterable
@@ -21,17 +22,34 @@ SOURCES = ("lib/llmini/models.py", "lib/llmini/texts.py", "lib/llmini/compress",
            "lib/llmini/pocket", "data/pocket/tasks", "data/pocket/world", "requirements.lock")  # fmt: skip
 # Among those: what only plans or describes, what makes weights and questions that are hashed themselves, and what one
 # family alone measures by.
-NEUTRAL = {
-    "compress/plan.py", "compress/card.py", "compress/convert.py",
-    *(f"pocket/{name}.py" for name in ("card", "instruct", "pairs", "pretrain", "scores", "shapes", "tasks",
-                                       "tokenizer", "training")),
-    *(f"measure/{name}.py" for name in ("bilingual", "pairs", "full_tasks")),
-}  # fmt: skip
-# What the runs of a family of notebooks depend on besides.
+NEUTRAL = (
+    *(f"lib/llmini/compress/{name}.py" for name in ("plan", "card", "convert")),
+    *(f"lib/llmini/pocket/{name}.py" for name in ("card", "customs*", "dialect*", "fundamentals", "grammar*",
+                                                 "instruct", "pairs", "pretrain", "scores", "shapes", "tasks",
+                                                 "tokenizer", "training")),
+    *(f"lib/llmini/measure/{name}.py" for name in ("attention", "bilingual", "dialect*", "full_tasks", "fundamentals",
+                                                  "kernels", "pairs")),
+)  # fmt: skip
+TUNING = tuple(f"lib/llmini/train/{name}" for name in ("corpora*.py", "curriculum*", "merge.py", "translate*",
+                                                       "tuning.py"))  # fmt: skip
+DISTILLED = ("lib/llmini/train", "lib/llmini/measure/bilingual.py", "lib/llmini/measure/pairs.py", "data/banking",
+             "data/pairs", "data/pocket/models/qwen2_5_32b_instruct")  # fmt: skip
+# What the runs of a family of notebooks depend on besides, and what among it not.
 FAMILY = {
-    "03_kd": ("lib/llmini/train", "lib/llmini/measure/bilingual.py", "lib/llmini/measure/pairs.py", "data/banking",
-              "data/pairs", "data/pocket/models/qwen2_5_32b_instruct"),
+    "03_kd": (DISTILLED, TUNING),
+    "04_finetune": ((*DISTILLED, "lib/llmini/measure/attention.py", "lib/llmini/measure/kernels.py", "lib/llmini/measure/dialect*.py",
+                     "lib/llmini/pocket/customs*.py", "lib/llmini/pocket/dialect*.py", "lib/llmini/pocket/grammar*.py",
+                     "data/dialect", "data/pocket/dialects", "data/pocket/grammar"), ()),
 }  # fmt: skip
+# Who plans the runs of a notebook that trains: module:function, called with the notebook's parameters.
+PLANS = {
+    "03_kd/01_teacher.ipynb": "train.stages:teacher",
+    "03_kd/02_distill.ipynb": "train.stages:plan",
+    "03_kd/03_behaviour.ipynb": "train.stages:behaviour",
+    "04_finetune/01_curriculum.ipynb": "train.tuning:plan",
+    "04_finetune/02_attention.ipynb": "measure.attention:plan",
+    "04_finetune/03_translate_and_tune.ipynb": "train.translate_runs:plan",
+}
 HASHED = {".py", ".yaml", ".jsonl", ".json", ".csv", ".lock", ".safetensors"}
 
 
@@ -57,19 +75,24 @@ class Run:
     def variant(self) -> str:
         """``w4a16``, ``w4a16-ar-s1``, ``sparsegpt-50``, ``wanda-2of4``, ``dense-outliers``: defaults are silent.
 
-        Of a distillation stage: ``token_kd``, ``token_kd-s1``, ``selectkd-theta0.9``, ``sft_kd-as_written``.
+        Of a distillation stage: ``token_kd``, ``token_kd-s1``, ``selectkd-theta0.9``, ``sft_kd-as_written``; of a stage
+        of fine-tuning ``ft_v1-stage3-s1``, ``ft_v1-stage3-replay0``, ``ft_v1-reversed-stage3``; merged ``slerp-t0.5``.
         """
         options, words = self.options, [self.method]
         words += [options["preset"]] if "preset" in options else []
         words += [f"{name}{options[name]:g}" for name in ("theta", "temperature", "alpha") if name in options]
         words += [options["rule"]] if "rule" in options else []
         words += [f"share{options['share']:g}"] if "share" in options else []
+        words += [f"from_{options['start']}"] if "start" in options else []
+        words += [options["order"]] if "order" in options else []
+        words += [f"{name}{options[name]:g}" for name in ("stage", "replay", "t") if name in options]
+        words += ["qlora"] if options.get("qlora") else []
         if options.get("mask_structure", "0:0") != "0:0":
             words.append(options["mask_structure"].replace(":", "of"))
         elif "sparsity" in options:
             words.append(f"{100 * options['sparsity']:g}")
-        language, seed = options.get("calibration_language", "en"), options.get("seed", 0)
-        words += [language] if self.family != "kd" and (language != "en" or seed) else []
+        language, seed = options.get("calibration_language"), options.get("seed", 0)
+        words += [language] if language and (language != "en" or seed) else []
         words += [f"s{seed}"] if seed else []
         words += ["outliers"] if options.get("outliers") else []
         return "-".join(words)
@@ -148,13 +171,10 @@ class Job:
 
     @property
     def runs(self) -> list[Run]:
-        if self.family == "kd":
-            from llmini.train import stages
-
-            step = Path(self.notebook).stem
-            find = {"01_teacher": stages.teacher, "02_distill": stages.plan, "03_behaviour": stages.behaviour}[step]
-            return find(**self.parameters)
-        return plan(family=self.family, **self.parameters)
+        if self.family in ("quant", "prune"):
+            return plan(family=self.family, **self.parameters)
+        module, _, function = PLANS[self.notebook].partition(":")
+        return getattr(importlib.import_module(f"llmini.{module}"), function)(**self.parameters)
 
     def pending(self) -> list[Run]:
         """The runs of this job without a fresh record."""
@@ -177,7 +197,7 @@ def jobs(tier: str, core: bool = False) -> list[Job]:
     found = []
     for family, entries in grid[tier].items():
         for entry in entries:
-            options = {key: value for key, value in entry.items() if key not in KEYS}
+            options = {key: value for key, value in entry.items() if key not in KEYS and value is not None}
             for model, seed in itertools.product(entry["models"], entry.get("seeds", [None])):
                 ends = f"{model}" if seed is None else f"{model}-s{seed}"
                 found.append(Job(
@@ -198,9 +218,7 @@ def pending(todo: Iterable[Run], notebook: str) -> list[Run]:
 def fingerprint(notebook: str, tier: str, model: str) -> str:
     """Hash of what a run's numbers come from: library modules, tasks, locked packages, code cells, pocket weights."""
     digest = hashlib.sha256()
-    found = [file for source in SOURCES for file in files(source) if "/".join(file.parts[-2:]) not in NEUTRAL]
-    found += [file for source in FAMILY.get(notebook.partition("/")[0], ()) for file in files(source)]
-    for file in found:
+    for file in [*files(SOURCES, NEUTRAL), *files(*FAMILY.get(notebook.partition("/")[0], ((), ())))]:
         digest.update(f"{file.relative_to(root())}\0".encode() + file.read_bytes())
     digest.update(code_cells(root() / "notebooks" / notebook).encode())
     for file in sorted(data("pocket", "models", model).glob("*.safetensors")) if tier == "pocket" else []:
@@ -208,11 +226,12 @@ def fingerprint(notebook: str, tier: str, model: str) -> str:
     return digest.hexdigest()
 
 
-def files(source: str) -> list[Path]:
-    """The hashed files of a source: a file or a folder below the checkout."""
-    path = root() / source
-    found = sorted(path.rglob("*")) if path.is_dir() else [path]
-    return [file for file in found if file.is_file() and file.suffix in HASHED]
+def files(sources: Iterable[str], without: Iterable[str] = ()) -> list[Path]:
+    """The hashed files of sources, patterns of files or folders below the checkout, that match none of ``without``."""
+    left = {path for pattern in without for path in root().glob(pattern)}
+    found = [file for pattern in sources for path in sorted(root().glob(pattern))
+             for file in (sorted(path.rglob("*")) if path.is_dir() else [path])]  # fmt: skip
+    return [file for file in found if file.is_file() and file.suffix in HASHED and file not in left]
 
 
 def code_cells(notebook: Path) -> str:

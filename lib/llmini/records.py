@@ -26,7 +26,7 @@ METRICS = {
     "size_disk", "size_resident", "size_packed", "size_nonzero", "compression_ratio", "perplexity", "bits_per_byte",
     "acc", "acc_norm", "exact_match", "f1", "kl_to_dense", "flip_rate", "gold_nll", "tokens_per_second", "latency_ms",
     "peak_memory", "seconds", "lpg", "lpg_abs", "clcs", "clcs_chance", "clcs_kappa", "ece", "ece_smooth", "brier",
-    "confidence_gap", "selected_share",
+    "confidence_gap", "selected_share", "chrf", "script_failures",
 }  # fmt: skip
 PACKAGES = ("torch", "transformers", "llmcompressor", "compressed-tensors", "bitsandbytes", "lm-eval")
 

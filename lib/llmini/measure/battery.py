@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -50,18 +51,20 @@ def texts_of(tier: str, tokenizer: Any) -> list[dict[str, Any]]:
     from llmini.texts import documents
 
     if tier == "pocket":
-        texts = {language: documents("world", language, "test")[:POCKET_DOCUMENTS] for language in ("en", "ar")}
+        texts = {language: documents("world", language, "test")[:POCKET_DOCUMENTS] for language in ("en", "ar", "gulf")}
         return [{"benchmark": f"world_{language}", "language": language, "window": 512,
                  "text": tokenizer.eos_token.join(found)} for language, found in texts.items()]  # fmt: skip
     return [{"benchmark": "wikitext2", "language": "en", "window": 2048,
              "text": "\n\n".join(documents("wikitext2", "en", "test"))}]  # fmt: skip
 
 
-def measure(run: grid.Run, folder: Path, notebook: str, baseline: Baseline | None = None) -> Record:
+def measure(run: grid.Run, folder: Path, notebook: str, baseline: Baseline | None = None,
+            further: Iterable[Callable[[Record, Any, Any], Any]] = ()) -> Record:  # fmt: skip
     """Measure the checkpoint in ``folder`` and write the run's record; ``baseline`` is None for the dense model itself.
 
     Rows: four sizes, perplexity under both protocols, bits per byte, benchmark scores, KL to dense, flips, gold NLL,
-    speed and memory. The record is finished, with its fingerprint, when this returns.
+    speed and memory. ``further``: functions of (record, model, tokenizer) that add rows of their own and return items,
+    or None. The record is finished, with its fingerprint, when this returns.
     """
     from llmini.models import load
     from llmini.settings import default_dtype, device
@@ -77,6 +80,9 @@ def measure(run: grid.Run, folder: Path, notebook: str, baseline: Baseline | Non
     references = add_divergence(record, model, tokenizer, items, baseline)
     add_cost(record, model, tokenizer)
     record.add_items(items)
+    for add in further:
+        if (found := add(record, model, tokenizer)) is not None:
+            record.add_items(found)
     record.provenance |= {"fingerprint": grid.fingerprint(notebook, run.tier, run.model), **recipe(folder)}
     if baseline is None:
         save_baseline(run.folder, references)
@@ -142,7 +148,7 @@ def add_scores(record: Record, model: Any, tokenizer: Any) -> pandas.DataFrame:
     from llmini.measure.tasks import benchmarks, evaluate
 
     outcomes = []
-    for benchmark in benchmarks(record.tier).values():
+    for benchmark in benchmarks(record.tier):
         scores = evaluate(model, tokenizer, benchmark, tier=record.tier)
         for row in scores.rows:
             record.add(**row)
@@ -167,7 +173,7 @@ def add_divergence(record: Record, model: Any, tokenizer: Any, items: pandas.Dat
         found = divergence.kl_to_dense(references[name], model)
         record.add("kl_to_dense", found["mean"], benchmark=name, language=text["language"], unit="nats",
                    stderr=found["stderr"], n=found["n"])  # fmt: skip
-    for language, benchmark in benchmarks(record.tier).items():
+    for benchmark, language in benchmarks(record.tier).items():
         mine = items[items["benchmark"] == benchmark]
         where = {"benchmark": benchmark, "task": "mean", "language": language}
         found = divergence.gold_nll(mine)

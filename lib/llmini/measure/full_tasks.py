@@ -49,29 +49,12 @@ def load(name: str, corpus: str | Path | None = None) -> dict[str, Any]:
     ``corpus``: the user's copy of the Bahrain Corpus, else ``$LLMINI_BAHRAIN_CORPUS``. Raises UserError for an unknown
     benchmark, questions that the hub does not give, or a corpus that is missing (it says where to ask) or too small.
     """
-    import lm_eval
-    from lm_eval.tasks import TaskManager
-
-    from llmini.measure.tasks import quiet
+    from llmini.measure import tasks
 
     entry = _entry(name)
-    folder = data("evaluation", "tasks")
-    if not entry.get("local"):  # indexing one folder takes no time, lm-eval's whole index 12 s
-        folder = Path(lm_eval.__file__).parent / "tasks" / entry["folder"]
+    folder = data("evaluation", "tasks") if entry.get("local") else tasks.harness_folder(entry["folder"])
     metadata = {"path": str(corpus)} if corpus is not None and entry.get("local") else None
-    with quiet():
-        manager = TaskManager(include_path=str(folder), include_defaults=False, metadata=metadata)
-        try:
-            loaded = manager.load([entry["harness"]])
-        except (OSError, ValueError, RuntimeError) as fault:
-            reason = str(fault).splitlines()[0] if str(fault) else type(fault).__name__
-            raise UserError(f"cannot load the questions of {name}: {reason}; connect to the hub or set HF_HOME to a "
-                            "cache that holds them") from fault  # fmt: skip
-    for task in loaded["tasks"].values():
-        if task.get_config("num_fewshot") is None:  # what lm-eval's simple_evaluate does
-            task.set_config(key="num_fewshot", value=0)
-        task.set_fewshot_seed(seed=1234)
-    return loaded
+    return tasks.read(entry["harness"], folder, metadata)
 
 
 def questions(name: str, corpus: str | Path | None = None) -> list[str]:

@@ -17,7 +17,8 @@ from llmini.settings import UserError, check_tier, data
 if TYPE_CHECKING:
     import pandas
 
-BENCHMARKS = {"arabicmmlu": "ar", "metabench": "en"}  # with the language of each
+BENCHMARKS = {"arabicmmlu": "ar", "metabench": "en", "arabic_fundamentals": "ar"}  # with the language of each
+OURS = ("arabic_fundamentals",)  # whose full tier stands in data/evaluation/tasks, not in lm-eval
 
 
 @dataclass
@@ -32,7 +33,7 @@ class Scores:
 
 def evaluate(model: Any, tokenizer: Any, benchmark: str, *, tier: str = "pocket", limit: int | None = None,
              stock: bool = False, batch_size: int | None = None, folder: Path | None = None) -> Scores:  # fmt: skip
-    """Score a model on ``arabicmmlu`` or ``metabench`` (in the pocket tier their ``pocket_`` namesakes).
+    """Score a model on a benchmark of :data:`BENCHMARKS` (in the pocket tier their ``pocket_`` namesakes).
 
     The harness builds the prompts, extracts answers and decides right or wrong; log-likelihoods come from
     :class:`llmini.measure.scorer.TrieLM`, or from lm-eval's own HFLM with ``stock``. ``limit`` takes the first items of
@@ -59,8 +60,8 @@ def evaluate(model: Any, tokenizer: Any, benchmark: str, *, tier: str = "pocket"
 
 
 def benchmarks(tier: str) -> dict[str, str]:
-    """Language -> the harness's name of its benchmark in a tier."""
-    return {language: named(name, tier) for name, language in BENCHMARKS.items()}
+    """The harness's name of each benchmark in a tier -> its language."""
+    return {named(name, tier): language for name, language in BENCHMARKS.items()}
 
 
 def named(bare: str, tier: str) -> str:
@@ -72,12 +73,10 @@ def load(benchmark: str, tier: str, folder: Path | None = None) -> tuple[str, di
     """The harness's name of a benchmark and its loaded tasks. A process loads each once; questions are not changed."""
     bare = benchmark.removeprefix("pocket_")
     if named(bare, check_tier(tier)) == bare and folder is None:
-        import lm_eval
-
         if bare not in BENCHMARKS:
             raise UserError(f"unknown benchmark {benchmark!r}: choose one of {', '.join(BENCHMARKS)}")
-        # Indexing these two folders alone takes no time; lm-eval's whole index takes 12 s.
-        return bare, _load(bare, str(Path(lm_eval.__file__).parent / "tasks" / bare), ())
+        # Indexing one folder takes no time; lm-eval's whole index takes 12 s.
+        return bare, _load(bare, str(data("evaluation", "tasks") if bare in OURS else harness_folder(bare)), ())
     folder = folder or data("pocket", "tasks")
     files = sorted(path for path in folder.glob("**/*") if path.suffix in (".yaml", ".jsonl"))
     stamp = tuple((str(path), path.stat().st_mtime_ns, path.stat().st_size) for path in files)
@@ -85,14 +84,30 @@ def load(benchmark: str, tier: str, folder: Path | None = None) -> tuple[str, di
     return name, _load(name, str(folder), stamp)
 
 
+def harness_folder(name: str) -> Path:
+    """A folder of task YAML that comes with lm-eval."""
+    import lm_eval
+
+    return Path(lm_eval.__file__).parent / "tasks" / name
+
+
 @functools.lru_cache(maxsize=16)
 def _load(name: str, folder: str, stamp: tuple) -> dict[str, Any]:
-    """Tasks of a group below ``folder``; ``stamp`` names the state of its files, so that an edit is seen."""
+    """:func:`read`, once; ``stamp`` names the state of the folder's files, so that an edit is seen."""
+    return read(name, folder)
+
+
+def read(name: str, folder: str | Path, metadata: dict[str, str] | None = None) -> dict[str, Any]:
+    """The loaded tasks of the group or task ``name`` below ``folder``, as ``evaluator.evaluate`` takes them.
+
+    ``metadata`` goes to the functions that make a task's rows. Raises UserError for an unknown name and questions that
+    cannot be loaded.
+    """
     from lm_eval.tasks import TaskManager
 
     with quiet():
-        manager = TaskManager(include_path=folder, include_defaults=False)
-        if name not in manager.all_groups:
+        manager = TaskManager(include_path=str(folder), include_defaults=False, metadata=metadata)
+        if name not in manager.task_index:
             known = ", ".join(sorted(manager.all_groups)) or "none"
             raise UserError(f"unknown benchmark {name!r}: {folder} holds {known}")
         for entry in manager.task_index.values():

@@ -22,12 +22,13 @@ IGNORED = -100  # a label that is no target
 class Example:
     """A prompt and the answer to learn, as text or as token ids (a teacher's, its end token included if it ended).
 
-    ``id`` finds the cached teacher states; ``language`` is what shares and losses are logged by.
+    Without a prompt (None) the response is a document, learned from its first token to EOS. ``id`` finds the cached
+    teacher states; ``language`` is what shares and losses are logged by.
     """
 
     id: str
     language: str
-    prompt: str
+    prompt: str | None
     response: str | tuple[int, ...]
 
 
@@ -74,6 +75,9 @@ def encode(example: Example, tokenizer: Any, recipe: Recipe) -> Encoded:
     """
     from llmini.train.teacher import ends, prompt_ids, reply_ids
 
+    if example.prompt is None:
+        ids = document_ids(example.response, tokenizer)
+        return Encoded(ids[: recipe.max_length], [IGNORED, *ids[1:]][: recipe.max_length])
     prompt, answer = prompt_ids(tokenizer, example.prompt), example.response
     answer = reply_ids(tokenizer, answer) if isinstance(answer, str) else list(answer)  # a cut one has no end to learn
     if not recipe.eos and answer and answer[-1] in ends(tokenizer):
@@ -82,6 +86,13 @@ def encode(example: Example, tokenizer: Any, recipe: Recipe) -> Encoded:
     ids = prompt + answer
     labels = [IGNORED] * masked + ids[masked:]
     return Encoded(ids[: recipe.max_length], labels[: recipe.max_length])
+
+
+def document_ids(text: str, tokenizer: Any) -> list[int]:
+    """A document's token ids with one BOS before it, where the tokenizer has one, and EOS after it."""
+    first = [] if tokenizer.bos_token_id is None else [tokenizer.bos_token_id]
+    last = [] if tokenizer.eos_token_id is None else [tokenizer.eos_token_id]
+    return [*first, *tokenizer(text, add_special_tokens=False)["input_ids"], *last]
 
 
 def dataset(encoded: Sequence[Encoded], recipe: Recipe) -> Any:

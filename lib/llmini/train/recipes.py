@@ -18,7 +18,7 @@ STAGES = ("sft_kd", "seq_kd", "token_kd", "selectkd")  # the study's order: each
 TOKEN_STAGES = ("token_kd", "selectkd")  # those that read the teacher's distributions
 RULES = ("none", "confidence", "verified", "entropy", "random")
 CHOICES = {
-    "stage": STAGES,
+    "stage": (*STAGES, "finetune"),  # fine-tuning learns answers and documents, with no teacher
     "rule": RULES,
     "responses": ("reference", "teacher"),
     "direction": ("student_teacher", "teacher_student"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import itertools
 from pathlib import Path
 from typing import Any
@@ -23,12 +24,13 @@ def teacher(tier: str, model: str = TEACHER, method: str = "int4", **_: Any) -> 
     return [Run(tier, "kd", model, method)]
 
 
-def plan(tier: str, model: str, stage: Any = "all", seed: Any = 0, preset: str = "", **changes: Any) -> list[Run]:
+def plan(tier: str, model: str, stage: Any = "all", seed: Any = 0, preset: str = "", teacher_model: str = TEACHER,
+         **changes: Any) -> list[Run]:  # fmt: skip
     """The training runs of one notebook start, each after the one whose weights it starts from.
 
     stage: one, several or ``all``, the study's four with base and the SFT step control. seed, and theta, temperature,
     alpha, rule and share, may list several values; those of an ablation apply to the named stages alone. The runs they
-    start from are part of the plan. Raises UserError for an unknown stage or option.
+    start from are part of the plan. teacher_model makes no other runs: a tier has one teacher. Raises UserError for an unknown stage or option.
     """
     stages = list(CHAIN) if stage == "all" else listed(stage)
     for name in stages:
@@ -52,8 +54,7 @@ def plan(tier: str, model: str, stage: Any = "all", seed: Any = 0, preset: str =
 
 def behaviour(tier: str, model: str, **options: Any) -> list[Run]:
     """The runs that measure, of every checkpoint of `plan`, how it behaves in two languages."""
-    return [Run(run.tier, run.family, run.model, run.method, run.params, "behaviour")
-            for run in plan(tier, model, **options)]  # fmt: skip
+    return [dataclasses.replace(run, part="behaviour") for run in plan(tier, model, **options)]
 
 
 def make(tier: str, model: str, stage: str, options: dict[str, Any]) -> Run:
@@ -69,15 +70,15 @@ def before(run: Run) -> Run:
 
 def training(run: Run) -> Run:
     """The run that made the checkpoint a behaviour run looks at."""
-    return Run(run.tier, run.family, run.model, run.method, run.params)
+    return dataclasses.replace(run, part="")
 
 
-def recipe_of(run: Run, **changes: Any) -> Recipe:
+def recipe_of(run: Run) -> Recipe:
     """The recipe of a run; a rule with a share takes part in the comparison at equal budget."""
     options = run.options
     preset = options.pop("preset", None)
     stage = "sft_kd" if run.method.startswith("sft_control") else run.method
-    return recipe(run.tier, stage, preset, **options, **changes)
+    return recipe(run.tier, stage, preset, **options)
 
 
 def quantized(run: Run) -> Path:
