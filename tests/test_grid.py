@@ -73,3 +73,22 @@ def test_code_cells_ignore_outputs_and_parameters(tmp_path):
         return grid.code_cells(path)
 
     assert write("a = 1", "x", "run()") == write("a = 2", "y", "run()") != write("a = 1", "x", "stop()")
+
+
+def test_only_packages_that_make_numbers_make_runs_stale(tmp_path, monkeypatch):
+    import shutil
+
+    from llmini import settings
+
+    (tmp_path / "notebooks" / "01_quant").mkdir(parents=True)
+    name = "01_quant/01_quantization.ipynb"
+    shutil.copy(settings.root() / "notebooks" / name, tmp_path / "notebooks" / name)
+    lock = tmp_path / "requirements.lock"
+    monkeypatch.setenv("LLMINI_ROOT", str(tmp_path))
+    found = []
+    for text in ("torch==2.13.0\nseaborn==0.1\n", "torch==2.13.0\nseaborn==0.2\n", "torch==2.14.0\nseaborn==0.2\n"):
+        lock.write_text(text, encoding="utf8")
+        grid.fingerprint.cache_clear()
+        found.append(grid.fingerprint(name, "pocket", "allam_7b"))
+    grid.fingerprint.cache_clear()
+    assert found[0] == found[1] != found[2]

@@ -19,7 +19,10 @@ QUANT_METHODS = ("int8", "w8a8", "w8a16", "fp8", "int4", "int4_fp4", "w4a16", "w
 PRUNE_METHODS = ("sparsegpt", "wanda", "magnitude")
 # What every run's numbers depend on, besides its notebook and its weights.
 SOURCES = ("lib/llmini/models.py", "lib/llmini/texts.py", "lib/llmini/compress", "lib/llmini/measure",
-           "lib/llmini/pocket", "data/pocket/tasks", "data/pocket/world", "requirements.lock")  # fmt: skip
+           "lib/llmini/pocket", "data/pocket/tasks", "data/pocket/world")  # fmt: skip
+# Whose locked versions numbers depend on; a package of the report's or the browser's makes no run stale.
+LOCKED = {"accelerate", "bitsandbytes", "compressed-tensors", "datasets", "llmcompressor", "lm-eval", "numpy", "peft",
+          "safetensors", "tokenizers", "torch", "transformers", "trl"}  # fmt: skip
 # Among those: what only plans or describes, what makes weights and questions that are hashed themselves, and what one
 # family alone measures by.
 NEUTRAL = (
@@ -50,7 +53,7 @@ PLANS = {
     "04_finetune/02_attention.ipynb": "measure.attention:plan",
     "04_finetune/03_translate_and_tune.ipynb": "train.translate_runs:plan",
 }
-HASHED = {".py", ".yaml", ".jsonl", ".json", ".csv", ".lock", ".safetensors"}
+HASHED = {".py", ".yaml", ".jsonl", ".json", ".csv", ".safetensors"}
 
 
 @dataclass(frozen=True)
@@ -220,6 +223,8 @@ def fingerprint(notebook: str, tier: str, model: str) -> str:
     digest = hashlib.sha256()
     for file in [*files(SOURCES, NEUTRAL), *files(*FAMILY.get(notebook.partition("/")[0], ((), ())))]:
         digest.update(f"{file.relative_to(root())}\0".encode() + file.read_bytes())
+    lock = (root() / "requirements.lock").read_text(encoding="utf8").splitlines()
+    digest.update("\n".join(line for line in lock if line.partition("==")[0] in LOCKED).encode())
     digest.update(code_cells(root() / "notebooks" / notebook).encode())
     for file in sorted(data("pocket", "models", model).glob("*.safetensors")) if tier == "pocket" else []:
         digest.update(file.read_bytes())

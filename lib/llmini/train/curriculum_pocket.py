@@ -130,9 +130,18 @@ def _convert(rng: random.Random) -> tuple:
 
 
 def _dialect_task(rng: random.Random) -> tuple:
-    from llmini.pocket import dialect_tasks
+    """A request of the kinds that the dialect benchmark makes, about a training combination."""
+    from llmini.pocket import dialect_tasks, dialects
 
-    return "gulf", *dialect_tasks.lesson(rng, "train")
+    kind = rng.choice(("identify", "normalize", "switch"))
+    if kind == "switch":
+        _, plain, mixed = dialects.switched(rng, "train")
+        return "gulf", dialect_tasks.ask_switch(plain, rng), mixed
+    made = dialects.sentence(rng, "train")
+    if kind == "normalize":
+        return "gulf", dialect_tasks.ask_normalize(made.bahraini, rng), made.msa
+    variety = rng.choice(dialects.VARIETIES)
+    return "gulf", dialect_tasks.ask_identify(made.of(variety), rng), dialect_tasks.LABELS[variety]
 
 
 def _banking(rng: random.Random) -> tuple:

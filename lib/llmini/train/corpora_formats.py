@@ -16,7 +16,8 @@ from typing import Any, NamedTuple
 
 from llmini.settings import UserError
 
-ARABIC = re.compile("[\u0620-\u064a\u066e-\u06d3\u06d5\u06ee-\u06ff\u0750-\u077f\u08a0-\u08c9\ufb50-\ufdff\ufe70-\ufefc]")
+ARABIC = re.compile("[\u0620-\u063f\u0641-\u064a\u066e-\u06d3\u06d5\u06ee-\u06ff\u0750-\u077f\u08a0-\u08c9"
+                    "\ufb50-\ufd3d\ufd50-\ufdfb\ufe80-\ufefc]")  # fmt: skip
 """An Arabic letter, in the blocks of presentation forms too."""
 CJK = re.compile("[\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uac00-\ud7af\uf900-\ufaff]")
 _TIME = r"(?:(\d+):)?(\d{1,2}):(\d{2})[,.](\d{1,3})"
@@ -69,6 +70,8 @@ def lines(path: Path) -> Iterator[tuple[int, str]]:
 
 def _guess(raw: bytes) -> str:
     """What to do about bytes that are not UTF-8: the usual other encoding of Arabic text is Windows-1256."""
+    if len(ARABIC.findall(raw.decode("utf8", errors="ignore"))) >= 2:
+        return " throughout: bytes of the line are damaged, get the file again"
     found = raw.decode("cp1256", errors="ignore")
     letters = [letter for letter in found if letter.isalpha()]
     if len(letters) >= 2 and 2 * sum(bool(ARABIC.match(letter)) for letter in letters) > len(letters):
@@ -133,8 +136,8 @@ def field(path: Path, number: int, row: Any, names: tuple[str, ...]) -> str:
         raise fault(path, number, f"holds no row with the field {' or '.join(names)}")
     name = next((name for name in names if name in row), None)
     if name is None:
-        shown = ", ".join(map(str, list(row)[:8]))
-        raise fault(path, number, f"has none of the columns {', '.join(names)} (it has {shown}): rename one to {names[0]}")
+        shown = f"{', '.join(names)} (it has {', '.join(map(str, list(row)[:8]))})"
+        raise fault(path, number, f"has none of the columns {shown}: rename one to {names[0]}")
     if not isinstance(row[name], str):
         raise fault(path, number, f"has no text in its field {name!r}")
     return unicodedata.normalize("NFC", row[name])  # JSON escapes are decoded after the line was normalised
@@ -175,7 +178,7 @@ def cues(path: Path) -> list[Cue]:
             pass  # the number or name of the next cue
         elif vtt and blank and re.match(r"(?:NOTE|STYLE|REGION)(?:\s|$)", text):
             skip = True
-        elif skip:
+        elif skip or (not found and text.strip().isdigit()):
             pass
         elif not found:
             raise fault(path, number, "is neither the number nor the times of a cue: is it a subtitle file?")
@@ -193,7 +196,7 @@ def _thousandths(written: str, value: int) -> float:
 
 
 def spoken(kept: list[str], entities: bool = False) -> str:
-    """The lines of a cue without markup and without lines that name a sound; ``entities``: decode &amp; and the like."""
+    """The lines of a cue without markup and without lines that name a sound; ``entities``: decode &amp; too."""
     plain = [" ".join(_TAG.sub("", text).split()) for text in kept]
     if entities:
         plain = [unicodedata.normalize("NFC", html.unescape(text)) for text in plain]

@@ -1,0 +1,136 @@
+"""The ONNX graph of a causal language model with a key-value cache, traced without touching its weights."""
+
+from __future__ import annotations
+
+import contextlib
+import copy
+import io
+import logging
+import warnings
+from collections.abc import Iterator
+from typing import Any
+
+from llmini.settings import UserError
+
+OPSET = 21
+PAST, STEP = 5, 7  # lengths of the example that is traced: different, so that no dimension is taken for another
+CLASSES = ("LlamaForCausalLM", "Qwen2ForCausalLM", "Qwen3ForCausalLM", "Gemma2ForCausalLM", "Gemma3ForCausalLM",
+           "Gemma3ForConditionalGeneration")  # fmt: skip
+
+
+def trace(config: Any) -> Any:
+    """The graph of a model's class as an `onnx_ir.Model` with the inputs and outputs that transformers.js names.
+
+    Inputs ``input_ids, attention_mask, position_ids`` (batch_size, length) and ``past_key_values.N.key/value``
+    (batch_size, heads, past length, head width); outputs ``logits`` and ``present.N.key/value``. Initializers bear the
+    names of the parameters and hold no values yet: memory for them is reserved and never written.
+    Raises UserError for a class that has not been proven.
+    """
+    import torch
+    from transformers import DynamicCache
+
+    config = text_config(config)
+    model = skeleton(config)
+    layers, heads, width = shape(config)
+
+    class Decoder(torch.nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.decoder = model
+
+        def forward(self, input_ids: Any, attention_mask: Any, position_ids: Any, past: Any) -> Any:
+            cache = DynamicCache()  # whole, also for sliding windows: the mask of such a layer knows its window
+            for layer, (key, value) in enumerate(past):
+                cache.update(key, value, layer)
+            out = self.decoder(input_ids=input_ids, attention_mask=attention_mask, position_ids=position_ids,
+                               past_key_values=cache, use_cache=True)  # fmt: skip
+            return out.logits, [(layer.keys, layer.values) for layer in out.past_key_values.layers]
+
+    free = torch.export.Dim.DYNAMIC
+    past = [(torch.zeros(1, heads, PAST, width), torch.zeros(1, heads, PAST, width)) for _ in range(layers)]
+    example = {
+        "input_ids": torch.ones(1, STEP, dtype=torch.long),
+        "attention_mask": torch.ones(1, PAST + STEP, dtype=torch.long),
+        "position_ids": torch.arange(PAST, PAST + STEP)[None], "past": past,
+    }  # fmt: skip
+    two = {0: free, 1: free}
+    dynamic = {"input_ids": two, "attention_mask": two, "position_ids": two,
+               "past": [({0: free, 2: free}, {0: free, 2: free})] * layers}  # fmt: skip
+    with quiet(), torch.no_grad():
+        program = torch.onnx.export(Decoder().eval(), (), kwargs=example, dynamo=True, opset_version=OPSET,
+                                    dynamic_shapes=dynamic, optimize=False, verbose=False)  # fmt: skip
+    return named(program.model, layers)
+
+
+def text_config(config: Any) -> Any:
+    """The configuration of the language model, without a vision tower, computing in fp32."""
+    name = (getattr(config, "architectures", None) or [""])[0]
+    if name not in CLASSES:
+        raise UserError(f"{name or 'this model'} has no browser export: give one of {', '.join(CLASSES)}")
+    config = copy.deepcopy(getattr(config, "text_config", config))
+    config._attn_implementation = "eager"
+    config.dtype = "float32"
+    if hasattr(config, "quantization_config"):
+        del config.quantization_config
+    return config
+
+
+def shape(config: Any) -> tuple[int, int, int]:
+    """Layers, key-value heads and head width."""
+    width = getattr(config, "head_dim", None) or config.hidden_size // config.num_attention_heads
+    return config.num_hidden_layers, config.num_key_value_heads, width
+
+
+def skeleton(config: Any) -> Any:
+    """The model in fp32 with reserved, unwritten weights; its buffers (rotary frequencies) are the real ones."""
+    import torch
+    from accelerate import init_empty_weights
+    from transformers import AutoModelForCausalLM
+
+    with init_empty_weights(include_buffers=False):
+        model = AutoModelForCausalLM.from_config(config, dtype=torch.float32)
+    for module in model.modules():
+        for name, parameter in list(module.named_parameters(recurse=False)):
+            setattr(module, name, torch.nn.Parameter(torch.empty(parameter.shape), requires_grad=False))
+    model.tie_weights()
+    return model.eval()
+
+
+def named(model: Any, layers: int) -> Any:
+    """Inputs, outputs, dimensions and initializers under the names that a browser asks for."""
+    import onnx_ir
+
+    ends = [f"{layer}.{part}" for layer in range(layers) for part in ("key", "value")]
+    inputs = ["input_ids", "attention_mask", "position_ids", *(f"past_key_values.{end}" for end in ends)]
+    outputs = ["logits", *(f"present.{end}" for end in ends)]
+    total = "past_sequence_length + sequence_length"
+    first = {"attention_mask": ["batch_size", total]}
+    for value, name in zip(model.graph.inputs, inputs, strict=True):
+        value.name = name
+        if name.startswith("past"):
+            value.shape = onnx_ir.Shape(["batch_size", value.shape[1], "past_sequence_length", value.shape[3]])
+        else:
+            value.shape = onnx_ir.Shape(first.get(name, ["batch_size", "sequence_length"]))
+    for value, name in zip(model.graph.outputs, outputs, strict=True):
+        value.name = name
+        if name == "logits":
+            value.shape = onnx_ir.Shape(["batch_size", "sequence_length", value.shape[2]])
+        else:
+            value.shape = onnx_ir.Shape(["batch_size", value.shape[1], total, value.shape[3]])
+    for name in list(model.graph.initializers):
+        value = model.graph.initializers.pop(name)
+        value.name = name.removeprefix("decoder.")
+        model.graph.initializers[value.name] = value
+    return model
+
+
+@contextlib.contextmanager
+def quiet() -> Iterator[None]:
+    """torch's exporter without its running commentary."""
+    level = logging.getLogger("torch.onnx").level
+    for name in ("torch.onnx", "torch.export"):
+        logging.getLogger(name).setLevel(logging.ERROR)
+    with warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()):
+        warnings.simplefilter("ignore")
+        yield
+    logging.getLogger("torch.onnx").setLevel(level)
