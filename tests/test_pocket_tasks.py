@@ -7,13 +7,13 @@ import contextlib
 import pytest
 
 from llmini import settings
-from llmini.pocket import tasks
+from llmini.pocket import fundamentals, tasks
 
 
 @pytest.mark.parametrize("split", ["test", "dev"])
 def test_committed_files_are_the_generated_ones(split):
     folder = settings.data("pocket", "tasks") if split == "test" else settings.data("pocket", "tasks", split)
-    made = tasks.files(split)
+    made = tasks.files(split) | fundamentals.files(split)
     for name, text in made.items():
         assert (folder / name).read_bytes() == text.encode(), name
     assert {path.name for path in folder.iterdir() if path.is_file()} == set(made)

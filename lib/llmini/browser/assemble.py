@@ -198,8 +198,10 @@ def int8(graph: Any, value: Any, stored: tuple[numpy.ndarray, numpy.ndarray], pi
     import onnx_ir
 
     values, scales = stored
-    tensors = [pieces.add(f"{value.name}.q8", values, onnx_ir.DataType.INT8, values.shape),
-               pieces.add(f"{value.name}.scales", scales.reshape(-1), onnx_ir.DataType.FLOAT, (len(scales),))]  # fmt: skip
+    tensors = [
+        pieces.add(f"{value.name}.q8", values, onnx_ir.DataType.INT8, values.shape),
+        pieces.add(f"{value.name}.scales", scales.reshape(-1), onnx_ir.DataType.FLOAT, (len(scales),)),
+    ]
     widened(graph, value, tensors, [onnx_ir.AttrInt64("axis", 0)], values.shape)
 
 

@@ -65,7 +65,7 @@ def check_forms(forms: Sequence[str], carried: bool, source: Any) -> None:
         if form not in FORMS:
             raise UserError(f"unknown form {form!r}: choose among {', '.join(FORMS)}")
         if form.startswith("q4") and not carried:
-            raise UserError(f"{source} has no 4-bit integers to carry: quantize it first, llmini {source} --quant w4a16")
+            raise UserError(f"{source} has no 4-bit integers to carry: quantize it with --quant w4a16 first")
 
 
 def write(config: Any, stored: Any, path: Path, form: str) -> list[Path]:

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from typing import Any
 
 PHASE, INSIDE = "llmini phase: ", "llmini attention"
-# Operators that compute attention. A wrapper (aten::softmax, aten::scaled_dot_product_attention) only calls one of them.
+# Operators that compute attention; a wrapper such as aten::softmax only calls one of them.
 FUSED = r"aten::_(scaled_dot_product|flash|efficient|cudnn|fused_sdp)\w*attention\w*|flash_attn::\w+|FlashAttn\w+"
 KERNEL = re.compile(rf"{FUSED}|aten::(_softmax|bmm|baddbmm)|aten::_softmax_backward_data")
 DEVICE_KERNEL = re.compile(r"\w*(fmha|flash|attention)\w*", re.IGNORECASE)  # of a GPU, whatever launched it
@@ -37,32 +37,30 @@ def kernels(model: Any, action: Callable[[], Any]) -> tuple[dict[str, list[str]]
     activities = [ProfilerActivity.CPU] + [ProfilerActivity.CUDA] * (model.device.type == "cuda")
     with silent(), marked(model), profile(activities=activities, profile_memory=True) as profiler:
         action()
-    events = profiler.events()
-    spans = {name: [(event.time_range.start, event.time_range.end) for event in events if event.name.startswith(name)]
-             for name in {INSIDE, *(event.name for event in events if event.name.startswith(PHASE))}}  # fmt: skip
+    events = sorted(profiler.profiler.kineto_results.events(), key=lambda event: event.start_ns())
+    spans: dict[str, list[tuple[int, int]]] = {}
+    for event in events:
+        if event.name().startswith((PHASE, INSIDE)) and "CPU" in str(event.device_type()):
+            spans.setdefault(event.name(), []).append((event.start_ns(), event.start_ns() + event.duration_ns()))
     found: dict[str, list[str]] = {}
-    for event in sorted(events, key=lambda event: event.time_range.start):
-        if "CUDA" in str(event.device_type):
-            if match := DEVICE_KERNEL.search(event.name):
+    for event in events:
+        if "CUDA" in str(event.device_type()):
+            match = DEVICE_KERNEL.search(event.name())
+            if match and not event.name().startswith((PHASE, INSIDE)):
                 found.setdefault("device", []).append(match.group())
-        elif KERNEL.fullmatch(event.name):
-            where = [name for name, parts in spans.items() if within(event.time_range.start, parts)]
+        elif KERNEL.fullmatch(event.name()):
+            where = [name for name, parts in spans.items() if any(a <= event.start_ns() <= b for a, b in parts)]
             for name in where:
                 if name != INSIDE and (INSIDE in where or name == f"{PHASE}backward"):
-                    found.setdefault(name.removeprefix(PHASE), []).append(event.name)
-    return {name: list(dict.fromkeys(names)) for name, names in found.items()}, highest(profiler)
+                    found.setdefault(name.removeprefix(PHASE), []).append(event.name())
+    return {name: list(dict.fromkeys(names)) for name, names in found.items()}, highest(events)
 
 
-def within(moment: float, spans: list[tuple[float, float]]) -> bool:
-    return any(start <= moment <= end for start, end in spans)
-
-
-def highest(profiler: Any) -> int:
-    """The highest running sum of the CPU allocations (positive) and releases (negative) in a profile, bytes."""
-    events = [event for event in profiler.profiler.kineto_results.events() if event.name() == "[memory]"]
+def highest(events: list[Any]) -> int:
+    """The highest running sum of the CPU allocations (positive) and releases (negative) among ordered events, bytes."""
     held = top = 0
-    for event in sorted(events, key=lambda event: event.start_ns()):
-        if "CPU" in str(event.device_type()):
+    for event in events:
+        if event.name() == "[memory]" and "CPU" in str(event.device_type()):
             held += event.nbytes()
             top = max(top, held)
     return top

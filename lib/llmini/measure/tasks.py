@@ -135,6 +135,8 @@ def root_files(entry: Any) -> None:
 
     config = load_yaml(entry.yaml_path, resolve_func=True)
     files = config.get("dataset_kwargs", {}).get("data_files", {})
+    if not files:  # rows made by a function
+        return
     files = files if isinstance(files, dict) else {"test": files}
     rooted = {split: str(Path(entry.yaml_path).parent / file) for split, file in files.items()}
     entry.cfg = {**config, "dataset_kwargs": {"data_files": rooted}, "custom_dataset": json_lines}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from llmini.report import labels, paired, reported, retention, style
+from llmini.report import labels, naming, paired, reported, retention, style
 from llmini.report.figures import GOAL
 
 if TYPE_CHECKING:
@@ -38,14 +38,15 @@ def pareto(results: Results, size: str = "size_packed") -> Figure:
     figure, axes = style.canvas(2, 2, (9.6, 7.8), sharex="col")
     published, sizes = retention.published(), reported.sizes()
     printed = {key: 100 * sizes[key] / sizes[(key[0], labels.DENSE)] for key in published.index}
+    names: list[tuple[Axes, list]] = []
     for row, code in enumerate(labels.SUITES):
         cells = [(*key, share, published.loc[key, code], None, None) for key, share in printed.items()]
-        _pareto_panel(axes[row][0], cells, False)
+        names.append((axes[row][0], _pareto_panel(axes[row][0], cells, False)))
         runs = [(model, method, results.run(model, method)) for model in results.studied()
                 for method in results.methods((*labels.QUANT, *labels.PRUNE))]  # fmt: skip
         cells = [(model, method, retention.size_share(results, run, size),
                   *paired.retention(results, run, code).values()) for model, method, run in runs if run]  # fmt: skip
-        _pareto_panel(axes[row][1], cells, True)
+        names.append((axes[row][1], _pareto_panel(axes[row][1], cells, True)))
         axes[row][0].set_ylabel(f"{labels.LANGUAGES[code]} · {labels.ARABIC[code]}\n{KEPT}")
     for column, reported_panel in enumerate((True, False)):
         axes[0][column].set_title(style.heading(results.tier, reported_panel))
@@ -57,17 +58,20 @@ def pareto(results: Results, size: str = "size_packed") -> Figure:
     legends = [(0.3, style.hues(labels.rank(there, labels.METHODS)), 4), (0.79, own, 2)]
     style.words(figure, "How small, and how good?", "ما الحجم وما الدقة؟",
                 f"Hollow: as reported. Solid: {labels.tier(results.tier)}, with 95 % paired bootstrap intervals. Line: "
-                "Pareto front of ALLaM's row; other models are faint. Shaded: the goal, at most half the size and at "
-                f"least {GOAL:g} % of the accuracy. Reported sizes of pruned models count nonzero weights only; "
-                "measured ones add the 1-bit mask that says where they are.", legends)  # fmt: skip
+                "Pareto front of ALLaM's row, the one with names; other models are faint. Shaded: the goal, at most "
+                f"half the size and at least {GOAL:g} % of the accuracy. Reported sizes of pruned models count nonzero "
+                "weights only; measured ones add the 1-bit mask that says where they are.", legends)  # fmt: skip
+    for panel, points in names:
+        naming.name_points(panel, points)
     return figure
 
 
-def _pareto_panel(panel: Axes, cells: list[tuple[Any, ...]], solid: bool) -> None:
+def _pareto_panel(panel: Axes, cells: list[tuple[Any, ...]], solid: bool) -> list[tuple[float, float, str, str]]:
+    """Draw a panel; returns what :func:`llmini.report.naming.name_points` is to write into it: ALLaM's methods."""
     cells = [cell for cell in cells if cell[2] == cell[2] and cell[3] == cell[3]]
     if not cells:
         style.absent(panel)
-        return
+        return []
     for model, method, share, kept, low, high in cells:
         main = model == MAIN
         style.point(panel, share, kept, model=model, method=method, solid=solid, vertical=True,
@@ -77,10 +81,13 @@ def _pareto_panel(panel: Axes, cells: list[tuple[Any, ...]], solid: bool) -> Non
         ends = [*line, (max(cell[2] for cell in cells) * 1.02, line[-1][1])]
         panel.step(*zip(*ends, strict=True), where="post", color=style.GREY, linewidth=1.0, zorder=1)
     panel.axhline(100, color="#000000", linewidth=0.9, zorder=1)
-    low = min(GOAL, *(cell[3] for cell in cells), *(cell[4] for cell in cells if cell[4] and cell[0] == MAIN))
-    left, top = min(HALF, *(cell[2] for cell in cells)) - 3, max(101.0, *(cell[3] for cell in cells)) + 1
-    panel.fill_between([left, HALF], GOAL, top, color="#EEF4E8", zorder=0, linewidth=0)
-    panel.set(xlim=(left, max(cell[2] for cell in cells) + 3), ylim=(low - 2, top))
+    ends = [end for cell in cells if cell[0] == MAIN for end in cell[3:] if end is not None and end == end]
+    low, high = (pick(*(cell[3] for cell in cells), *ends, edge) for pick, edge in ((min, GOAL), (max, 101.0)))
+    left, right = min(HALF, *(cell[2] for cell in cells)) - 3, max(cell[2] for cell in cells) + 3
+    panel.fill_between([left, HALF], GOAL, high + 1, color="#EEF4E8", zorder=0, linewidth=0)
+    panel.set(xlim=(left, right), ylim=(low - 2, high + 1))
+    return [(share, kept, labels.method(method, published=not solid), style.COLOURS[method])
+            for model, method, share, kept, *_ in cells if model == MAIN]  # fmt: skip
 
 
 @style.styled
@@ -135,12 +142,12 @@ def _sparsity_line(panels: Any, results: Results, model: str, method: str, code:
 @style.styled
 def masks(results: Results, model: str = MAIN) -> Figure:
     """2:4 against unstructured 50 %: the same number of zeros, with and without a pattern that hardware can use."""
-    figure, axes = style.canvas(2, 2, (9.6, 5.0), sharey=True)
+    figure, axes = style.canvas(2, 2, (9.6, 5.4), sharey=True)
     for column, code in enumerate(labels.SUITES):
         axes[0][column].set_title(style.language(code))
         found = False
         for line, method in enumerate(labels.PRUNE):
-            for mask, shift in (("0:0", -0.16), ("2:4", 0.16)):
+            for mask, shift in (("0:0", -0.2), ("2:4", 0.2)):
                 run = results.run(model, method, mask=mask)
                 if run is None:
                     continue
@@ -149,9 +156,10 @@ def masks(results: Results, model: str = MAIN) -> Figure:
                 common = {"model": model, "method": method, "solid": True}
                 style.point(axes[0][column], kept, line + shift, low=low, high=high, **common)
                 style.point(axes[1][column], results.divergence(run, code).value, line + shift, **common)
-                for panel, value in ((axes[0][column], kept), (axes[1][column], results.divergence(run, code).value)):
-                    panel.annotate("2:4" if mask == "2:4" else "50 %", (value, line + shift), xytext=(0, 4),
-                                   textcoords="offset points", ha="center", fontsize=7, color=style.GREY)  # fmt: skip
+                for panel, end in ((axes[0][column], high if high == high else kept),
+                                   (axes[1][column], results.divergence(run, code).value)):  # fmt: skip
+                    panel.annotate("2:4" if mask == "2:4" else "50 %", (end, line + shift), xytext=(6, 0), va="center",
+                                   textcoords="offset points", fontsize=7, color=style.GREY)  # fmt: skip
         for panel, name in zip(axes[:, column], (KEPT, KL), strict=True):
             if not found:
                 style.absent(panel)

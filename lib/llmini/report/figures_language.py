@@ -64,6 +64,7 @@ def calibration(results: Results, model: str = MAIN) -> Figure:
 def outliers(results: Results, model: str = MAIN) -> Figure:
     """The pruners at 50 %, without and with planted activation outliers: who is ahead of whom."""
     figure, axes = style.canvas(1, 2, (9.6, 4.4), sharey=True)
+    beside = []
     for panel, code in zip(axes[0], labels.SUITES, strict=True):
         panel.set_title(style.language(code))
         sides: tuple[list, list] = ([], [])
@@ -75,17 +76,18 @@ def outliers(results: Results, model: str = MAIN) -> Figure:
                 panel.plot([0, 1], values, color=colour, linewidth=1.4, zorder=2)
             for place, value in enumerate(values):
                 style.point(panel, place, value, model=model, method=method, solid=True)
-                sides[place].append((value, colour))
-        if not any(value == value for value, _ in (*sides[0], *sides[1])):
+                sides[place].append((place, value, f"{value:.2g}", colour))
+        if not any(value == value for _, value, *_ in (*sides[0], *sides[1])):
             style.absent(panel)
             continue
         panel.set_yscale("log")
         style.logarithmic(panel.yaxis)
         panel.set_xlim(-0.4, 1.4)
-        style.beside(panel, 0, sides[0], left=True)
-        style.beside(panel, 1, sides[1], left=False)
+        beside += [(panel, sides[0], True), (panel, sides[1], False)]
         panel.set_xticks([0, 1], ["as trained\nكما دُرّب", "with outliers\nمع قيم شاذة"])
         panel.grid(axis="x", visible=False)
+    for panel, points, left in beside:  # the panels share their scale: it is final only now
+        style.beside(panel, points, left)
     axes[0][0].set_ylabel(KL)
     style.words(figure, "Do activation outliers change the order of the pruners?",
                 "هل تغيّر القيم الشاذة ترتيب طرق التقليم؟",

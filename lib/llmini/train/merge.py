@@ -217,9 +217,10 @@ def note(partial: Path, name: str, made: dict[str, Any]) -> None:
     counts = made["tensors"]
     at = f"t = {made['t']:g}" if made["per_layer"] is None else f"t by layer ({made['t']:g} outside the layers)"
     line = (f"{made['method'].capitalize()} merge of `{first}` (t = 0) and `{second}` (t = 1) at {at}: "
-            f"{counts['slerp']} tensors on the arc, {counts['lerp']} on the straight line, {counts['copy']} copied.")  # fmt: skip
-    text = {FILE: json.dumps(made, ensure_ascii=False, indent=1) + "\n",
-            MARK: json.dumps({"llmini": __version__, "variant": f"{made['method']}-t{made['t']:g}", "merge": FILE}) + "\n",
+            f"{counts['slerp']} tensors on the arc, {counts['lerp']} on the straight line, "
+            f"{counts['copy']} copied.")  # fmt: skip
+    mark = {"llmini": __version__, "variant": f"{made['method']}-t{made['t']:g}", "merge": FILE}
+    text = {FILE: json.dumps(made, ensure_ascii=False, indent=1) + "\n", MARK: json.dumps(mark) + "\n",
             CARD: f"# {name}\n\n{line} Inputs and their hashes: `{FILE}`. The licences of both apply.\n"}  # fmt: skip
     for file, content in text.items():
         (partial / file).write_text(content, encoding="utf8")

@@ -30,7 +30,8 @@ def plan(tier: str, model: str, stage: Any = "all", seed: Any = 0, preset: str =
 
     stage: one, several or ``all``, the study's four with base and the SFT step control. seed, and theta, temperature,
     alpha, rule and share, may list several values; those of an ablation apply to the named stages alone. The runs they
-    start from are part of the plan. teacher_model makes no other runs: a tier has one teacher. Raises UserError for an unknown stage or option.
+    start from are part of the plan. teacher_model makes no other runs: a tier has one teacher. Raises UserError for an
+    unknown stage or option.
     """
     stages = list(CHAIN) if stage == "all" else listed(stage)
     for name in stages:

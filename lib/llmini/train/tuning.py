@@ -27,22 +27,29 @@ def plan(tier: str, model: str, variant: str = "ft_v1,ft_v2", stage: Any = "all"
          qlora: bool = False) -> list[Run]:  # fmt: skip
     """The runs of one notebook start: the starting checkpoint first, each stage after the one it starts from.
 
-    variant: ``ft_v1``, ``ft_v2`` or both. stage: 1, 2, 3, several or ``all``; earlier stages are part of the plan.
-    replay: share of stage 1 in stage 3; order: ``reversed`` or ``mixed``, else the curriculum's. start: a stage of
-    distillation, or ``base``. qlora: an NF4 base. Raises UserError for what does not exist.
+    variant: ``ft_v1``, ``ft_v2`` or both. stage: 1, 2, 3, several or ``all``; earlier stages are part of the plan; 0 is
+    the starting checkpoint alone. replay: share of stage 1 in stage 3; order: ``reversed`` or ``mixed``, else the
+    curriculum's. start: stages of distillation, or ``base``. qlora: an NF4 base. Raises UserError for what does not
+    exist.
     """
-    if start != "base" and start not in stages.BEFORE:
-        raise UserError(f"unknown start {start!r}: choose among base, {', '.join(stages.BEFORE)}")
+    for name in listed(start):
+        if name != "base" and name not in stages.BEFORE:
+            raise UserError(f"unknown start {name!r}: choose among base, {', '.join(stages.BEFORE)}")
     places = [1, 2, 3] if stage == "all" else [int(place) for place in listed(stage)]
     if order == "mixed":
         places = [3]
     found: dict[str, Run] = {}
-    for name, number, share, place in itertools.product(listed(variant), listed(seed), listed(replay), places):
+    axes = (listed(variant), listed(seed), listed(replay), listed(start), places)
+    for name, number, share, first, place in itertools.product(*axes):
+        if place == 0:
+            run = begin(tier, model, first, int(number))
+            found[run.run_id] = run
+            continue
         if name not in curriculum.VARIANTS:
             raise UserError(f"unknown variant {name!r} of fine-tuning: choose {' or '.join(curriculum.VARIANTS)}")
         curriculum.learned(order, place)
         other = place == 3 and order != "mixed" and float(share) != curriculum.REPLAY
-        told = {"order": order, "replay": float(share) if other else "", "start": "" if start == START else start,
+        told = {"order": order, "replay": float(share) if other else "", "start": "" if first == START else first,
                 "qlora": qlora or ""}  # fmt: skip
         options = {"stage": place, "seed": int(number), **{key: value for key, value in told.items() if value != ""}}
         line = [Run(tier, "finetune", model, name, tuple(sorted(options.items())))]
@@ -52,12 +59,16 @@ def plan(tier: str, model: str, variant: str = "ft_v1,ft_v2", stage: Any = "all"
     return list(found.values())
 
 
+def begin(tier: str, model: str, start: str, seed: int) -> Run:
+    """The run that measures a starting checkpoint; the base has no seed."""
+    return Run(tier, "finetune", model, start, () if start == "base" else (("seed", seed),))
+
+
 def before(run: Run) -> Run:
     """The run whose weights ``run`` starts from: the stage before, or the starting checkpoint."""
     options = run.options
     if options["stage"] == 1 or options.get("order") == "mixed":
-        start = options.get("start", START)
-        return Run(run.tier, run.family, run.model, start, () if start == "base" else (("seed", options["seed"]),))
+        return begin(run.tier, run.model, options.get("start", START), options["seed"])
     options = {name: value for name, value in options.items() if name != "replay"} | {"stage": options["stage"] - 1}
     return dataclasses.replace(run, params=tuple(sorted(options.items())))
 
