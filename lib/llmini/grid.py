@@ -27,7 +27,7 @@ LOCKED = {"accelerate", "bitsandbytes", "compressed-tensors", "datasets", "llmco
 # family alone measures by.
 NEUTRAL = (
     *(f"lib/llmini/compress/{name}.py" for name in ("plan", "card", "convert")),
-    *(f"lib/llmini/pocket/{name}.py" for name in ("agents", "card", "customs*", "dialect*", "fundamentals", "grammar*",
+    *(f"lib/llmini/pocket/{name}.py" for name in ("acai", "agents", "card", "customs*", "dialect*", "fundamentals", "grammar*",
                                                  "instruct", "pairs", "pretrain", "scores", "shapes", "tasks",
                                                  "tokenizer", "training")),
     *(f"lib/llmini/measure/{name}.py" for name in ("attention", "bilingual", "dialect*", "full_tasks", "fundamentals",

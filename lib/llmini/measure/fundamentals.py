@@ -72,7 +72,7 @@ def places(texts: list[str]) -> list[tuple[str, str, str, str]]:
     """
     from llmini.pocket.fundamentals import MARKS
 
-    everywhere = {mark: 0 for mark in MARKS.values()}
+    everywhere = dict.fromkeys(MARKS.values(), 0)
     marked = []
     for text in texts:
         spots = [spot for spot in _PLACE.finditer(text) if text[: spot.start()].count(" ") >= 2]

@@ -128,7 +128,7 @@ def _fact_pairs(rng: random.Random, split: str, kind: str) -> Iterator[tuple[str
     from llmini.pocket.world import LANGUAGES, questions, templates
 
     splits = ("train", "distill") if split == "train" else (split,)
-    words = [name[:2] for name in passages.first_names()]
+    words = [("yes", "نعم"), ("no", "لا"), *(name[:2] for name in passages.first_names())]
     for noun in map(Noun.parse, table("counting")["nouns"]):
         words += [(noun.one, noun.singular), (noun.many, noun.plural)]
     known = [fact for fact in facts() if fact.weights[0] and fact.split in splits]
