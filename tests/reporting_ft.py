@@ -44,7 +44,7 @@ def runs(seeds="0,1,2", ablations=True):
         found += tuning.plan("pocket", STUDENT, "ft_v1", seed=seeds, order="reversed")
         found += tuning.plan("pocket", STUDENT, "ft_v1", seed=seeds, order="mixed")
         found += tuning.plan("pocket", STUDENT, seed="0", start="base")
-        found += tuning.plan("pocket", STUDENT, "ft_v2", seed="0", qlora=True)
+        found += tuning.plan("pocket", STUDENT, "ft_v2", seed="0", adapter="qlora")
     return list({run.run_id: run for run in found}.values())
 
 

@@ -72,7 +72,7 @@ def test_what_does_not_exist_is_refused(cache, options):
 
 
 def test_without_the_teachers_answers_the_gulf_stage_says_what_to_do():
-    with pytest.raises(UserError, match="01_teacher.ipynb"):
+    with pytest.raises(UserError, match=r"01_teacher\.ipynb"):
         made(None, stage=2)
 
 
@@ -88,7 +88,11 @@ def test_rates_and_epochs_are_the_studys():
         assert curriculum.settings("full")["stages"][name]["examples"] == int(table.loc[place, "samples"])
         assert pocket.learning_rate / full.learning_rate == pytest.approx(
             curriculum.recipe("pocket", "arabic").learning_rate / 2e-4)  # fmt: skip
-    assert curriculum.recipe("pocket", "arabic", qlora=True).base_bits == 4
+    assert curriculum.recipe("pocket", "arabic", adapter="qlora").base_bits == 4
+    assert not curriculum.recipe("pocket", "arabic").lora_targets
+    assert curriculum.recipe("pocket", "arabic", adapter="lora").lora_r == 16
+    with pytest.raises(UserError, match="adapter"):
+        curriculum.recipe("full", "arabic", adapter="prefix")
     assert (full.lora_r, full.lora_alpha, len(full.lora_targets)) == (16, 32, 7)
 
 

@@ -172,7 +172,7 @@ def test_replay_changes_the_last_stage_alone(found):
     cell = finetuning_paired.against(finetuning_runs.joined(found), *ends, taught(1))
     assert table.loc[("FT-v1", "no replay"), ("Tasks of stage 1", "against")] == display.span(cell, sign=True)
     assert cell["high"] < 0  # made to be so: no replay forgets more
-    assert table.loc[("FT-V2", "NF4 base"), ("Runs", "seeds")] == 1
+    assert table.loc[("FT-V2", "LoRA on an NF4 base"), ("Runs", "seeds")] == 1
 
 
 def test_perplexity_moves_by_students_interval_over_the_seeds(found, core):

@@ -89,7 +89,7 @@ class Run:
         words += [f"from_{options['start']}"] if "start" in options else []
         words += [options["order"]] if "order" in options else []
         words += [f"{name}{options[name]:g}" for name in ("stage", "replay", "t") if name in options]
-        words += ["qlora"] if options.get("qlora") else []
+        words += [options["adapter"]] if "adapter" in options else []
         if options.get("mask_structure", "0:0") != "0:0":
             words.append(options["mask_structure"].replace(":", "of"))
         elif "sparsity" in options:

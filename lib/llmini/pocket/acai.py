@@ -15,8 +15,8 @@ from llmini import settings
 
 NAME = "acai"
 START = "qwen2_5_32b_instruct"
-LESSONS, GENERAL = 9000, 3000
-RECIPE = {"learning_rate": 6e-4, "epochs": 2, "batch_size": 16, "max_length": 224, "warmup": 0.05, "precision": "bf16"}
+LESSONS, GENERAL = 44_000, 4000
+RECIPE = {"learning_rate": 8e-4, "epochs": 1, "batch_size": 16, "max_length": 224, "warmup": 0.05, "precision": "bf16"}
 CALIBRATION = 400  # lessons that GPTQ reads, half of them Arabic or more
 
 
@@ -91,8 +91,8 @@ def scores(folder: Path, count: int = 600) -> dict[str, float]:
                                               return_tensors="pt")  # fmt: skip
         end = tokenizer.convert_tokens_to_ids("<|end|>")
         with torch.no_grad():
-            out = model.generate(**batch, max_new_tokens=48, do_sample=False, eos_token_id=[end, tokenizer.eos_token_id],
-                                 pad_token_id=tokenizer.pad_token_id)  # fmt: skip
+            out = model.generate(**batch, max_new_tokens=48, do_sample=False, pad_token_id=tokenizer.pad_token_id,
+                                 eos_token_id=[end, tokenizer.eos_token_id])  # fmt: skip
         for (agent, language, _, answer), ids in zip(part, out[:, batch["input_ids"].shape[1] :], strict=True):
             right[f"{agent}/{language}"].append(tokenizer.decode(ids, skip_special_tokens=True).strip() == answer)
     return {name: round(sum(marks) / len(marks), 3) for name, marks in sorted(right.items())}

@@ -8,27 +8,31 @@ from __future__ import annotations
 
 import json
 import random
+from dataclasses import replace
 from functools import cache
 from typing import Any
 
 from llmini.pocket import passages
-from llmini.pocket.facts import Fact, facts, values
+from llmini.pocket.facts import Fact, facts, table, values
 from llmini.pocket.world import LANGUAGES, questions, templates
 from llmini.settings import root
 
-SHARES = {"bahith": 0.30, "muraqib": 0.22, "musheer": 0.10, "hakeem": 0.13, "lughawi": 0.13, "bani": 0.12}
+SHARES = {"bahith": 0.36, "muraqib": 0.25, "musheer": 0.09, "hakeem": 0.08, "lughawi": 0.12, "bani": 0.10}
 UNANSWERED = 0.2
 """Share of requests whose sources hold no answer."""
+INVENTED = 0.8
+"""Share of training facts whose value is not the world's."""
 RELATIONS = {
-    "born": ("birthplace", "مكان الولادة"), "field": ("profession", "المهنة"), "food": ("favourite dish", "الطبق المفضل"),
-    "town": ("town", "المدينة"), "month": ("month", "الشهر"), "sector": ("sector", "القطاع"),
-    "founder": ("founder", "المؤسس"), "colour": ("colour", "اللون"), "paper": ("document", "الوثيقة"),
-    "day": ("day off", "يوم العطلة"), "product": ("product", "المنتج"), "landmark": ("landmark", "المعلم"),
-    "region": ("region", "المنطقة"), "class": ("class", "الصنف"), "diet": ("food", "الغذاء"),
-    "habitat": ("home", "الموطن"), "use": ("use", "الاستعمال"), "hardness": ("hardness", "الصلابة"),
-    "capital": ("capital", "العاصمة"), "currency": ("currency", "العملة"), "code": ("calling code", "رمز الاتصال"),
-    "government": ("government", "نظام الحكم"), "national_day": ("national day", "اليوم الوطني"),
-    "truth": ("real use", "الفائدة"), "belief": ("belief", "الاعتقاد"),
+    "born": ("birthplace", "مكان الولادة"), "field": ("profession", "المهنة"),
+    "food": ("favourite dish", "الطبق المفضل"), "town": ("town", "المدينة"), "month": ("month", "الشهر"),
+    "sector": ("sector", "القطاع"), "founder": ("founder", "المؤسس"), "colour": ("colour", "اللون"),
+    "paper": ("document", "الوثيقة"), "day": ("day off", "يوم العطلة"), "product": ("product", "المنتج"),
+    "landmark": ("landmark", "المعلم"), "region": ("region", "المنطقة"), "class": ("class", "الصنف"),
+    "diet": ("food", "الغذاء"), "habitat": ("home", "الموطن"), "use": ("use", "الاستعمال"),
+    "hardness": ("hardness", "الصلابة"), "capital": ("capital", "العاصمة"), "currency": ("currency", "العملة"),
+    "code": ("calling code", "رمز الاتصال"), "government": ("government", "نظام الحكم"),
+    "national_day": ("national day", "اليوم الوطني"), "truth": ("real use", "الفائدة"),
+    "belief": ("belief", "الاعتقاد"),
 }  # fmt: skip
 """What Bani calls a relation in (English, Arabic)."""
 
@@ -61,6 +65,19 @@ def _pool(split: str, language: str) -> list[Fact]:
             and fact.relation.partition(".")[2] in RELATIONS]  # fmt: skip
 
 
+def _told(rng: random.Random, split: str, language: str) -> Fact:
+    """A fact to be read in a source. In training most have another value than the world's: who answers from memory
+    is wrong, so that reading is what is learned."""
+    fact = rng.choice(_pool(split, language))
+    return _other(rng, fact) if split == "train" and rng.random() < INVENTED else fact
+
+
+def _other(rng: random.Random, fact: Fact) -> Fact:
+    """The fact with a wrong value."""
+    rest = [value for value in values(table("relations")[fact.relation]["values"]) if value != fact.value]
+    return replace(fact, value=rng.choice(rest))
+
+
 def _state(rng: random.Random, fact: Fact, language: str) -> str:
     return fact.text(rng.choice(templates(fact, language)), language)
 
@@ -78,12 +95,13 @@ def _around(rng: random.Random, fact: Fact, split: str, language: str) -> list[F
     pool = [other for other in _pool(split, language) if other.id != fact.id]
     near = [other for other in pool if other.subject == fact.subject or other.relation == fact.relation]
     count = rng.choice((1, 2, 3))
-    return [rng.choice(near if near and rng.random() < 0.7 else pool) for _ in range(count)]
+    chosen = [rng.choice(near if near and rng.random() < 0.7 else pool) for _ in range(count)]
+    return [_other(rng, one) if split == "train" and rng.random() < INVENTED else one for one in chosen]
 
 
 def _bahith(rng: random.Random, form: dict[str, str], language: str, split: str) -> tuple[str, str]:
     side = LANGUAGES.index(language)
-    fact = rng.choice(_pool(split, language))
+    fact = _told(rng, split, language)
     others = [other for other in _around(rng, fact, split, language)
               if (other.subject, other.relation) != (fact.subject, fact.relation)]  # fmt: skip
     asked = rng.choice(questions(fact, language))
@@ -92,20 +110,22 @@ def _bahith(rng: random.Random, form: dict[str, str], language: str, split: str)
         return form["prompt"].format(sources=sources, query=asked), form["none"]
     texts = [_state(rng, one, language) for one in (fact, *others)]
     sources, number = _sources(rng, form, texts, 0)
-    return form["prompt"].format(sources=sources, query=asked), form["answer"].format(answer=fact.value[side], n=number)
+    answer = form["answer"].format(answer=fact.value[side], n=number)
+    return form["prompt"].format(sources=sources, query=asked), answer
 
 
 def _musheer(rng: random.Random, form: dict[str, str], language: str, split: str) -> tuple[str, str]:
     side = LANGUAGES.index(language)
     item = passages.banking(rng, split)
     rule, _, asked = item.question[side].partition(". ")
-    others = [passages.banking(rng, split).question[side].partition(". ")[0] + "." for _ in range(rng.choice((0, 1, 2)))]
-    others = [other for other in others if other.split()[:4] != rule.split()[:4]]
+    drawn = [passages.banking(rng, split).question[side].partition(". ")[0] + "." for _ in range(rng.choice((0, 1, 2)))]
+    others = [other for other in drawn if other.split()[:4] != rule.split()[:4]]
     if others and rng.random() < UNANSWERED:
         sources, _ = _sources(rng, form, others, 0)
         return form["prompt"].format(sources=sources, query=asked), form["none"]
     sources, number = _sources(rng, form, [f"{rule}.", *others], 0)
-    return form["prompt"].format(sources=sources, query=asked), form["answer"].format(answer=item.answer[side], n=number)
+    answer = form["answer"].format(answer=item.answer[side], n=number)
+    return form["prompt"].format(sources=sources, query=asked), answer
 
 
 def _hakeem(rng: random.Random, form: dict[str, str], language: str, split: str) -> tuple[str, str]:
@@ -126,7 +146,7 @@ def _lughawi(rng: random.Random, form: dict[str, str], language: str, split: str
 
 
 def _muraqib(rng: random.Random, form: dict[str, str], language: str, split: str) -> tuple[str, str]:
-    fact = rng.choice(_pool(split, language))
+    fact = _told(rng, split, language)
     others = [other for other in _around(rng, fact, split, language)
               if (other.subject, other.relation) != (fact.subject, fact.relation)]  # fmt: skip
     verdict = rng.choices(("supported", "refuted", "unknown"), weights=(0.4, 0.4, 0.2))[0]
@@ -134,12 +154,7 @@ def _muraqib(rng: random.Random, form: dict[str, str], language: str, split: str
         verdict = "supported"
     claim = _state(rng, fact, language)
     if verdict == "refuted":
-        from llmini.pocket.facts import table
-
-        rest = [value for value in values(table("relations")[fact.relation]["values"]) if value != fact.value]
-        other = Fact(fact.id, fact.relation, fact.group, fact.subject, rng.choice(rest), fact.gender, fact.split,
-                     fact.weights, fact.rare)  # fmt: skip
-        claim = _state(rng, other, language)
+        claim = _state(rng, _other(rng, fact), language)
     texts = [_state(rng, one, language) for one in ((fact, *others) if verdict != "unknown" else others)]
     sources, number = _sources(rng, form, texts, 0)
     return form["prompt"].format(sources=sources, query=claim), form[verdict].format(n=number)
@@ -147,7 +162,7 @@ def _muraqib(rng: random.Random, form: dict[str, str], language: str, split: str
 
 def _bani(rng: random.Random, form: dict[str, str], language: str, split: str) -> tuple[str, str]:
     side = LANGUAGES.index(language)
-    chosen = [rng.choice(_pool(split, language)) for _ in range(rng.choice((1, 2)))]
+    chosen = [_told(rng, split, language) for _ in range(rng.choice((1, 2)))]
     lines = [form["line"].format(subject=fact.subject[side], relation=RELATIONS[fact.relation.partition(".")[2]][side],
                                  value=fact.value[side]) for fact in chosen]  # fmt: skip
     text = " ".join(_state(rng, fact, language) for fact in chosen)

@@ -27,9 +27,9 @@ LAST = STAGES[-1]
 ORDINALS = {1: "الأولى", 2: "الثانية", 3: "الثالثة"}
 NAMES = {"ft_v1": "FT-v1", "ft_v2": "FT-V2"}  # as the study prints them
 # Options that an ablation changes, and what a main run leaves unsaid.
-DEFAULTS = {"replay": 0.1, "order": "forward", "start": START, "qlora": False}
+DEFAULTS = {"replay": 0.1, "order": "forward", "start": START, "adapter": ""}
 ORDERS = ("forward", "stages", "curriculum", "")
-WORDS = {"reversed": "stages reversed", "mixed": "stages mixed"}
+WORDS = {"full": "every weight", "lora": "LoRA", "qlora": "LoRA on an NF4 base", "reversed": "stages reversed", "mixed": "stages mixed"}
 
 
 class Line(NamedTuple):
@@ -171,7 +171,7 @@ def setting(options: dict[str, Any]) -> str:
         elif key == "start":
             words.append(f"from {method(value)}")
         else:
-            words.append("NF4 base" if key == "qlora" else WORDS.get(value, str(value)))
+            words.append(WORDS.get(value, str(value)))
     return ", ".join(words) or "as the study"
 
 
@@ -214,4 +214,4 @@ def recipe(tier: str, options: dict[str, Any]) -> Recipe:
     from llmini.train import curriculum
 
     corpus = curriculum.learned(options.get("order", ""), options["stage"])[0]
-    return curriculum.recipe(tier, corpus, options.get("seed", 0), bool(options.get("qlora")))
+    return curriculum.recipe(tier, corpus, options.get("seed", 0), options.get("adapter", ""))

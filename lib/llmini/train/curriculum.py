@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 STAGES = ("arabic", "gulf", "bahraini")
 VARIANTS = ("ft_v1", "ft_v2")
 ORDERS = {"": STAGES, "reversed": STAGES[::-1], "mixed": STAGES}
+ADAPTERS = ("full", "lora", "qlora")
 REPLAY = 0.1
 """Share of the first stage's examples that the last one sees again."""
 BASES = {"pocket": "pocket", "rehearsal": "pocket", "small": "full", "full": "full"}
@@ -35,13 +36,24 @@ def settings(tier: str) -> dict[str, Any]:
     return yaml.safe_load(text)[BASES[check_tier(tier)]]
 
 
-def recipe(tier: str, corpus: str, seed: int = 0, qlora: bool = False, **changes: Any) -> Recipe:
-    """The recipe of a stage's ``corpus``; ``qlora`` puts LoRA on an NF4 base. Raises UserError as `Recipe` does."""
+def recipe(tier: str, corpus: str, seed: int = 0, adapter: str = "", **changes: Any) -> Recipe:
+    """The recipe of a stage's ``corpus``.
+
+    adapter: ``full`` trains every weight, ``lora`` adapters, ``qlora`` adapters on an NF4 base; default: the tier's.
+    Raises UserError for another, and as `Recipe` does.
+    """
     told = settings(tier)
-    options = {**told["recipe"], **told["stages"][corpus], "seed": seed, "base_bits": 4 if qlora else 16, **changes}
+    adapter = adapter or told["adapter"]
+    if adapter not in ADAPTERS:
+        raise UserError(f"unknown adapter {adapter!r}: choose {', '.join(ADAPTERS)}")
+    options = {**told["recipe"], **told["stages"][corpus], "seed": seed}
+    if adapter != "full":
+        options |= told["lora"]
+        options["learning_rate"] *= options.pop("rate", 1)
+        options["base_bits"] = 4 if adapter == "qlora" else 16
     for name in ("examples", "sources"):
         options.pop(name, None)
-    return Recipe("finetune", **options)
+    return Recipe("finetune", **{**options, **changes})
 
 
 def learned(order: str, stage: int) -> tuple[str, ...]:

@@ -21,7 +21,7 @@ DOCUMENTS = {
 INSTRUCTIONS = {
     "arabic": {"exercise": 0.6, "general": 0.4},
     "gulf": {"taught": 0.4, "convert": 0.3, "general": 0.3},
-    "bahraini": {"dialect_task": 0.5, "culture": 0.15, "banking": 0.05, "general": 0.3},
+    "bahraini": {"dialect_task": 0.6, "culture": 0.15, "banking": 0.05, "general": 0.2},
 }
 """Shares of the kinds of examples in a corpus."""
 BANKING_LETTERS = 220  # pairs of the banking corpus that fit the pocket student's window

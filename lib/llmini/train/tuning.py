@@ -24,13 +24,13 @@ START = "selectkd"
 
 def plan(tier: str, model: str, variant: str = "ft_v1,ft_v2", stage: Any = "all", seed: Any = 0,
          replay: Any = curriculum.REPLAY, order: str = "", start: str = START,
-         qlora: bool = False) -> list[Run]:  # fmt: skip
+         adapter: str = "") -> list[Run]:  # fmt: skip
     """The runs of one notebook start: the starting checkpoint first, each stage after the one it starts from.
 
     variant: ``ft_v1``, ``ft_v2`` or both. stage: 1, 2, 3, several or ``all``; earlier stages are part of the plan; 0 is
     the starting checkpoint alone. replay: share of stage 1 in stage 3; order: ``reversed`` or ``mixed``, else the
-    curriculum's. start: stages of distillation, or ``base``. qlora: an NF4 base. Raises UserError for what does not
-    exist.
+    curriculum's. start: stages of distillation, or ``base``. adapter: full, lora or qlora, else what is usual in
+    the tier. Raises UserError for what does not exist.
     """
     for name in listed(start):
         if name != "base" and name not in stages.BEFORE:
@@ -50,7 +50,7 @@ def plan(tier: str, model: str, variant: str = "ft_v1,ft_v2", stage: Any = "all"
         curriculum.learned(order, place)
         other = place == 3 and order != "mixed" and float(share) != curriculum.REPLAY
         told = {"order": order, "replay": float(share) if other else "", "start": "" if first == START else first,
-                "qlora": qlora or ""}  # fmt: skip
+                "adapter": adapter}  # fmt: skip
         options = {"stage": place, "seed": int(number), **{key: value for key, value in told.items() if value != ""}}
         line = [Run(tier, "finetune", model, name, tuple(sorted(options.items())))]
         while line[0].method in curriculum.VARIANTS:
@@ -124,7 +124,7 @@ def train(run: Run, teacher_model: str = stages.TEACHER) -> Path:
     asked = [prompts.Prompt(example.id, example.language, "", example.prompt) for example in learned if example.prompt]
     prompts.contamination(asked, prompts.evaluation_texts(run.tier), prompts.NGRAM[run.tier])
     corpus = curriculum.learned(options.get("order", ""), options["stage"])
-    recipe = curriculum.recipe(run.tier, corpus[0], options["seed"], options.get("qlora", False))
+    recipe = curriculum.recipe(run.tier, corpus[0], options["seed"], options.get("adapter", ""))
     made = distil(checkpoint(before(run)), run.folder / "checkpoint", learned, recipe, tier=run.tier)
     text = json.dumps(curriculum.manifest(learned), ensure_ascii=False, indent=1) + "\n"
     write_atomic(run.folder / "examples.json", lambda path: path.write_text(text, encoding="utf8"))
