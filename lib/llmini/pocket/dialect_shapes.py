@@ -61,7 +61,8 @@ def english(scene: Scene) -> dict[str, str]:
         "e_This": "These" if many else "This", "e_that_one": "those" if many else "that one",
         "e_more": _more(word),
         "mine": OWNERS[person], "e_state": scene.state.english, "place": scene.place[0],
-        "e_good": thing.english_indefinite("good"), "e_particle": scene.action.particle, "e_s": f"{name}'" if name.endswith("s") else f"{name}'s",
+        "e_good": thing.english_indefinite("good"), "e_particle": scene.action.particle,
+        "e_s": f"{name}'" if name.endswith("s") else f"{name}'s",
     } | {name: phrase[0] for name, phrase in scene.times.items()}  # fmt: skip
 
 

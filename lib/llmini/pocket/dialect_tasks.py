@@ -116,15 +116,14 @@ def _switch(rng: random.Random, split: str, _: int) -> dict[str, Any]:
     return {"cluster": key, "query": ask_switch(plain), "text": plain, "target": mixed}
 
 
-def _morphology(rng: random.Random, split: str, _: int) -> dict[str, Any] | None:
+def _morphology(rng: random.Random, split: str, number: int) -> dict[str, Any] | None:
     from llmini.pocket.grammar import morphology
 
     item = morphology(rng, split)
-    choices = ordered([item.answer, *item.options], "order", item.key, item.prompt)
-    if len(set(choices)) < 4:
+    if len({item.answer, *item.options}) < 4:
         return None
-    return {"cluster": item.key, "language": "ar", "query": item.prompt, "choices": choices,
-            "gold": choices.index(item.answer), "kind": item.kind}  # fmt: skip
+    return {"cluster": item.key, "language": "ar", "query": item.prompt, "kind": item.kind,
+            **_placed(item.answer, item.options, number, item.prompt)}  # fmt: skip
 
 
 def _correction(rng: random.Random, split: str, _: int) -> dict[str, Any]:
@@ -143,11 +142,16 @@ def _customs() -> list[dict[str, Any]]:
     found = []
     for custom in (custom for custom in customs() if custom.split == "test"):
         for wording, question in custom.question.items():
-            choices = ordered([custom.answer, *custom.options], "order", custom.key, wording)
             found.append({"id": f"culture/{custom.key}/{wording}", "cluster": custom.key,
-                          "query": ask_culture(question), "choices": choices, "gold": choices.index(custom.answer),
-                          "topic": custom.topic, "wording": wording})  # fmt: skip
+                          "query": ask_culture(question), "topic": custom.topic, "wording": wording,
+                          **_placed(custom.answer, custom.options, len(found), question)})  # fmt: skip
     return found
+
+
+def _placed(answer: str, wrong: tuple[str, ...], number: int, query: str) -> dict[str, Any]:
+    """Four choices, the wrong ones ordered by hash; the right answer takes the places in turn."""
+    choices, gold = ordered(list(wrong), "order", query), number % 4
+    return {"choices": [*choices[:gold], answer, *choices[gold:]], "gold": gold}
 
 
 def configuration(task: str, split: str = "test") -> str:
