@@ -27,21 +27,21 @@ LOCKED = {"accelerate", "bitsandbytes", "compressed-tensors", "datasets", "llmco
 # family alone measures by.
 NEUTRAL = (
     *(f"lib/llmini/compress/{name}.py" for name in ("plan", "card", "convert")),
-    *(f"lib/llmini/pocket/{name}.py" for name in ("acai", "agents", "card", "customs*", "dialect*", "fundamentals", "grammar*",
-                                                 "instruct", "pairs", "pretrain", "scores", "shapes", "tasks",
-                                                 "tokenizer", "training")),
-    *(f"lib/llmini/measure/{name}.py" for name in ("attention", "bilingual", "dialect*", "full_tasks", "fundamentals",
-                                                  "kernels", "pairs")),
+    *(f"lib/llmini/pocket/{name}.py" for name in (
+        "acai", "agents", "card", "customs*", "dialect*", "fundamentals", "grammar*", "instruct", "pairs", "pretrain",
+        "scores", "shapes", "tasks", "tokenizer", "training")),
+    *(f"lib/llmini/measure/{name}.py" for name in (
+        "attention", "bilingual", "dialect*", "full_tasks", "fundamentals", "kernels", "pairs")),
 )  # fmt: skip
-TUNING = tuple(f"lib/llmini/train/{name}" for name in ("corpora*.py", "curriculum*", "merge.py", "translate*",
+TUNING = tuple(f"lib/llmini/train/{name}" for name in ("corpora*.py", "curriculum*", "merge*.py", "translate*",
                                                        "tuning.py"))  # fmt: skip
 DISTILLED = ("lib/llmini/train", "lib/llmini/measure/bilingual.py", "lib/llmini/measure/pairs.py", "data/banking",
              "data/pairs", "data/pocket/models/qwen2_5_32b_instruct")  # fmt: skip
 # What the runs of a family of notebooks depend on besides, and what among it not.
 FAMILY = {
     "03_kd": (DISTILLED, TUNING),
-    "04_finetune": ((*DISTILLED, "lib/llmini/measure/attention.py", "lib/llmini/measure/kernels.py", "lib/llmini/measure/dialect*.py",
-                     "lib/llmini/pocket/customs*.py", "lib/llmini/pocket/dialect*.py", "lib/llmini/pocket/grammar*.py",
+    "04_finetune": ((*DISTILLED, *(f"lib/llmini/measure/{name}.py" for name in ("attention", "dialect*", "kernels")),
+                     *(f"lib/llmini/pocket/{name}*.py" for name in ("customs", "dialect", "grammar")),
                      "data/dialect", "data/pocket/dialects", "data/pocket/grammar"), ()),
 }  # fmt: skip
 # Who plans the runs of a notebook that trains: module:function, called with the notebook's parameters.
