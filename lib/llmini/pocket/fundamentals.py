@@ -146,14 +146,19 @@ def _own(rng: random.Random, split: str) -> Iterable[Place]:
 def _fill(rng: random.Random, text: str, one: tuple[str, str, str], two: tuple[str, str, str]) -> str:
     noun = Noun.parse(rng.choice(facts.table("counting")["nouns"]))
     products = rng.sample(facts.values("product"), 3)
-    animals = [fact.subject for fact in facts.facts() if fact.relation == "animal.habitat"
-               and fact.value[0] == "the farm" and fact.gender == "m"]  # fmt: skip
     values = {"n": one[1], "w": two[1], "how": how_many(noun), "few": counted(rng.randint(3, 10), noun),
               "some": counted(rng.randint(11, 60), noun), "product": products[0][1], "product2": products[1][1],
-              "product3": products[2][1], "animal": rng.choice(animals)[1],
+              "product3": products[2][1], "animal": rng.choice(_animals()),
               "company": rng.choice(facts.subjects("company"))[1]}  # fmt: skip
     values |= {name: rng.choice(facts.values(name))[1] for name in ("town", "month", "food")}
     return agree(text, one[2], two[2]).format(**values)
+
+
+@cache
+def _animals() -> list[str]:
+    """Animals of the farm of masculine gender."""
+    homes = [fact for fact in facts.facts() if fact.relation == "animal.habitat" and fact.gender == "m"]
+    return [fact.subject[1] for fact in homes if fact.value[0] == "the farm"]
 
 
 def _world(rng: random.Random, split: str) -> Iterable[Place]:

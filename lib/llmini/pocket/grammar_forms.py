@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from functools import cache
 
 from llmini.pocket import facts
+from llmini.pocket import grammar_choices as choose
 from llmini.pocket.grammar_tables import PERSONS, Noun, accusative, adjectives, females, nouns, verbs
 
 PRONOUNS = dict(zip(PERSONS, ("أنا", "نحن", "أنت", "أنتِ", "أنتم", "هو", "هي", "هما للمذكر", "هما للمؤنث", "هم", "هن"),
@@ -89,6 +90,8 @@ def feminine(rng: random.Random) -> Form:
 def conjugation(rng: random.Random) -> Form:
     """A verb in a person of the past, the present or the future; wrong: other persons, another tense."""
     verb, tense, person = rng.choice(verbs()), rng.choice(list(TENSES)), rng.choice(PERSONS)
+    if (tense, person) == ("past", "3ms"):
+        person = "3fs"  # the form by which the verb is named
     right, who = verb.form(tense, person), PRONOUNS[person]
     others = [verb.form(other, person) for other in TENSES if other != tense]
     wrong = (*rng.sample([verb.form(tense, other) for other in PERSONS], 8), *others)
@@ -113,7 +116,7 @@ def negation(rng: random.Random) -> Form:
 
 def masdar(rng: random.Random) -> Form:
     """The noun of action of a verb; wrong: nouns of action of other patterns, the participle."""
-    verb = rng.choice([verb for verb in verbs() if verb.masdar])
+    verb = rng.choice([verb for verb in verbs() if verb.masdar not in (None, verb.past)])  # شرب may be both
     first, second, third = verb.root.split()
     made = [verb.participle, f"ت{first}{second}ي{third}", f"إ{first}{second}ا{third}", f"ا{first}ت{second}ا{third}",
             verb.present, verb.past + "ان"]  # fmt: skip
@@ -157,7 +160,7 @@ def comparative(rng: random.Random) -> Form:
     """The comparative of an adjective."""
     adjective = rng.choice([adjective for adjective in adjectives() if adjective.comparative])
     right, word = adjective.comparative, adjective.word
-    wrong = (adjective.feminine, f"أ{word}", f"{right}ة", f"{word}ان")
+    wrong = (adjective.feminine, f"أ{word}", f"{right.rstrip('ى')}ة", f"{word}ان")
     prompts = (f"هات اسم التفضيل من {word}.", f"ما اسم التفضيل من {word}؟")
     lines = (f"اسم التفضيل من {word}: {right}.", f"هذا {word} وذاك {right} منه.")
     return Form("comparative", f"comparative/{word}", prompts, right, wrong, lines)
@@ -190,8 +193,8 @@ def counted(number: int, noun: Noun, gender: str) -> str:
 def phrase(rng: random.Random) -> Form:
     """A definite noun with its adjective, singular or plural."""
     noun = rng.choice(nouns())
-    adjective = rng.choice([adjective for adjective in adjectives() if noun.kind in adjective.kinds])
-    many = noun.kind != "h" and rng.random() < 0.4
+    adjective = choose.adjective(rng, noun.kind)
+    many = noun.kind != "h" and choose.clear(noun) and rng.random() < 0.4
     gender, word = ("f", noun.plural) if many else (noun.gender, noun.word)
     right, other = adjective.of(gender), adjective.of("f" if gender == "m" else "m")
     prompts = (f"صف ال{word} بالصفة {adjective.word}.", f"اجمع بين ال{word} والصفة {adjective.word}.")

@@ -6,8 +6,9 @@ import random
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from llmini.pocket import grammar_choices as choose
 from llmini.pocket.grammar_forms import counted
-from llmini.pocket.grammar_tables import Adjective, Noun, Verb, accusative, adjectives, females, nouns, verbs
+from llmini.pocket.grammar_tables import Adjective, accusative, adjectives, females, nouns, verbs
 
 _THAT = {"m": "الذي", "f": "التي"}
 _THIS = {"m": "هذا", "f": "هذه"}
@@ -30,9 +31,9 @@ def sentence(rng: random.Random) -> Sentence:
 
 def verb_first(rng: random.Random) -> Sentence:
     """The verb before its subject stays singular and takes the subject's gender."""
-    verb, noun = rng.choice(verbs()), _person(rng)
-    many, tense = rng.random() < 0.4, rng.choice(("past", "present"))
-    thing, person = _object(rng, verb, noun), "3" + noun.gender
+    verb, noun = rng.choice(verbs()), choose.person(rng)
+    many, tense = rng.random() < 0.4 and choose.clear(noun), rng.choice(("past", "present"))
+    thing, person = choose.thing(rng, verb, noun), "3" + noun.gender
     right = _join(verb.form(tense, f"{person}s"), _the(noun.plural if many else noun.word), thing)
     wrong = [("verb_number", _join(verb.form(tense, f"{person}p"), *right.split()[1:]))]
     if not many or noun.gender == "f":
@@ -47,10 +48,10 @@ def verb_first(rng: random.Random) -> Sentence:
 
 def subject_first(rng: random.Random) -> Sentence:
     """The verb after its subject agrees in gender and number."""
-    verb, noun = rng.choice(verbs()), _person(rng)
-    number, tense = rng.choice("sdp"), rng.choice(("past", "present"))
+    verb, noun = rng.choice(verbs()), choose.person(rng)
+    number, tense = rng.choice("sdp" if choose.clear(noun) else "sd"), rng.choice(("past", "present"))
     subject = _the({"s": noun.word, "d": noun.dual(), "p": noun.plural}[number])
-    thing, person = _object(rng, verb, noun), f"3{noun.gender}"
+    thing, person = choose.thing(rng, verb, noun), f"3{noun.gender}"
     right = _join(subject, verb.form(tense, person + number), thing)
     forms = [("verb_gender", f"3{_OTHER[noun.gender]}{number}"),
              *(("verb_number", person + other) for other in "sdp" if other != number)]  # fmt: skip
@@ -61,8 +62,8 @@ def subject_first(rng: random.Random) -> Sentence:
 def place(rng: random.Random) -> Sentence:
     """An adjective follows its noun in gender and definiteness."""
     verb = rng.choice([verb for verb in verbs() if verb.past in ("جلس", "لعب", "عمل", "سكن", "دخل")])
-    noun, where = _person(rng), _where(rng)
-    adjective = _adjective(rng, "p")
+    noun, where = choose.person(rng), choose.where(rng, verb.past)
+    adjective = choose.adjective(rng, "p")
     start = _join(verb.form("past", f"3{noun.gender}s"), _the(noun.word), "في" if verb.past != "دخل" else "إلى")
     right = _join(start, _the(where.word), _the(adjective.of(where.gender)))
     wrong = [
@@ -76,8 +77,8 @@ def place(rng: random.Random) -> Sentence:
 def predicate(rng: random.Random) -> Sentence:
     """A predicate agrees with its subject; the plural of things takes the feminine singular."""
     noun = rng.choice((*nouns(), *females()))
-    adjective = _adjective(rng, noun.kind)
-    thing, many = noun.kind != "h", rng.random() < 0.5
+    adjective = choose.adjective(rng, noun.kind)
+    thing, many = noun.kind != "h", rng.random() < 0.5 and choose.clear(noun)
     if many and not thing and (noun.gender == "f" or not adjective.people):
         many = False
     gender = "f" if many else noun.gender
@@ -86,16 +87,16 @@ def predicate(rng: random.Random) -> Sentence:
     wrong = [("adjective_gender", _join(subject, adjective.of("m" if many and not thing else _OTHER[gender])))]
     if adjective.people and said != adjective.people:
         wrong.append(("adjective_number", _join(subject, adjective.people)))
-    if adjective.feminine.endswith("ة"):
-        wrong.append(("adjective_number", _join(subject, f"{adjective.feminine[:-1]}تان")))
+    wrong += [("adjective_number", _join(subject, form)) for form in _two(adjective)]
     return _made("predicate", _join(subject, said), wrong, noun.word, adjective.word, many)
 
 
 def pointing(rng: random.Random) -> Sentence:
     """A demonstrative takes the gender of its noun; the plural of things is feminine singular, that of people هؤلاء."""
     noun = rng.choice((*nouns(), *females()))
-    adjective = _adjective(rng, noun.kind)
-    many = rng.random() < 0.4 and (noun.kind != "h" or (noun.gender == "m" and adjective.people is not None))
+    adjective = choose.adjective(rng, noun.kind)
+    pairs = noun.kind != "h" or (noun.gender == "m" and adjective.people is not None)
+    many = rng.random() < 0.4 and choose.clear(noun) and pairs
     people = many and noun.kind == "h"
     gender = "f" if many else noun.gender
     this = "هؤلاء" if people else _THIS[gender]
@@ -108,8 +109,8 @@ def pointing(rng: random.Random) -> Sentence:
 
 def relative(rng: random.Random) -> Sentence:
     """The relative pronoun, its verb and the predicate all agree with the noun."""
-    verb, noun, adjective = rng.choice(verbs()), _person(rng), _adjective(rng, "h")
-    thing, gender, other = _object(rng, verb, noun), noun.gender, _OTHER[noun.gender]
+    verb, noun, adjective = rng.choice(verbs()), choose.person(rng), choose.adjective(rng, "h")
+    thing, gender, other = choose.thing(rng, verb, noun), noun.gender, _OTHER[noun.gender]
 
     def build(that: str, does: str, said: str) -> str:
         return _join(_the(noun.word), _THAT[that], verb.form("past", f"3{does}s"), thing, adjective.of(said))
@@ -121,10 +122,10 @@ def relative(rng: random.Random) -> Sentence:
 
 def negated(rng: random.Random) -> Sentence:
     """After لم and لن the ن of the plural falls; after لم a long vowel is shortened."""
-    verb, noun = rng.choice(verbs()), rng.choice([noun for noun in nouns() if noun.kind == "h"])
+    verb, noun = rng.choice(verbs()), rng.choice([noun for noun in nouns() if noun.kind == "h" and choose.clear(noun)])
     number, particle = rng.choice("pd"), rng.choice(("لم", "لن"))
     subject = _the(noun.plural if number == "p" else noun.dual())
-    thing = _object(rng, verb, noun)
+    thing = choose.thing(rng, verb, noun)
     right = _join(subject, particle, verb.form("jussive", f"3m{number}"), thing)
     wrong = [
         ("mood", _join(subject, particle, verb.form("present", f"3m{number}"), thing)),
@@ -137,7 +138,7 @@ def negated(rng: random.Random) -> Sentence:
 def number(rng: random.Random) -> Sentence:
     """Three to ten take the other gender and the plural; from eleven on the singular accusative."""
     noun = rng.choice([noun for noun in (*nouns(), *females()) if noun.kind in "hoa"])
-    where, value = _where(rng, noun.kind), rng.randint(3, 10)
+    where, value = choose.where(rng, noun.kind), rng.randint(3, 10)
     start = f"في ال{where.word}"
     if rng.random() < 0.6:
         said, other = (counted(value, noun, gender) for gender in (noun.gender, _OTHER[noun.gender]))
@@ -154,14 +155,15 @@ def number(rng: random.Random) -> Sentence:
 def dual(rng: random.Random) -> Sentence:
     """The dual is ان as subject and ين after a preposition."""
     noun = rng.choice([noun for noun in nouns() if noun.kind in "oa"])
-    where = _where(rng, noun.kind)
+    where = choose.where(rng, noun.kind)
     if rng.random() < 0.5:
+        two = "اثنان" if noun.gender == "m" else "اثنتان"
         right = f"في ال{where.word} {noun.dual()}"
         wrong = [("case", f"في ال{where.word} {noun.dual(oblique=True)}"),
                  ("definiteness", f"في {where.word} ال{noun.dual()}"),
-                 ("number", f"في ال{where.word} اثنان {noun.plural}")]  # fmt: skip
+                 ("number", f"في ال{where.word} {two} {noun.plural}")]  # fmt: skip
     else:
-        person = _person(rng)
+        person = choose.person(rng)
         verb = "وصل" if person.gender == "m" else "وصلت"
         right = f"{verb} ال{person.word} إلى {where.dual(oblique=True)}"
         wrong = [("case", f"{verb} ال{person.word} إلى {where.dual()}"),
@@ -178,7 +180,9 @@ def governed(rng: random.Random) -> Sentence:
     one, two, three = adjective.word, adjective.people, adjective.people[:-2] + "ين"
     if rng.random() < 0.3:
         thing = rng.choice([noun for noun in nouns() if noun.kind in "op" and noun.gender == "m"])
-        noun, adjective = thing, rng.choice([a for a in adjectives() if thing.kind in a.kinds and a.comparative])
+        noun, adjective = thing, choose.adjective(rng, thing.kind)
+        while not _two(adjective):  # the names of colours take no tanwin
+            adjective = choose.adjective(rng, thing.kind)
         right = f"كان ال{noun.word} {accusative(adjective.word)}"
         wrong = [("case", f"كان ال{noun.word} {adjective.word}"), ("verb_gender", right.replace("كان", "كانت", 1)),
                  ("adjective_gender", f"كان ال{noun.word} {adjective.feminine}")]  # fmt: skip
@@ -196,33 +200,19 @@ def governed(rng: random.Random) -> Sentence:
 
 def construct(rng: random.Random) -> Sentence:
     """The first noun of a construct takes no article; the predicate agrees with it."""
-    thing, owner = rng.choice([noun for noun in nouns() if noun.kind == "o"]), _person(rng)
-    adjective = _adjective(rng, "o")
+    thing, owner = rng.choice([noun for noun in nouns() if noun.kind == "o"]), choose.person(rng)
+    adjective = choose.adjective(rng, "o")
     said, other = adjective.of(thing.gender), adjective.of(_OTHER[thing.gender])
     wrong = [("definiteness", _join(_the(thing.word), _the(owner.word), said)),
-             ("adjective_gender", _join(thing.word, _the(owner.word), other)),
-             ("definiteness", _join(thing.word, _the(owner.word), _the(other)))]  # fmt: skip
+             *((kind, _join(thing.word, _the(owner.word), form)) for kind, form in (
+                 ("adjective_gender", other), *(("adjective_number", both) for both in _two(adjective))))]  # fmt: skip
     return _made("construct", _join(thing.word, _the(owner.word), said), wrong, thing.word, owner.word, adjective.word)
 
 
-def _person(rng: random.Random) -> Noun:
-    return rng.choice([noun for noun in (*nouns(), *females()) if noun.kind == "h"])
-
-
-def _where(rng: random.Random, kind: str = "") -> Noun:
-    """A place to be in; animals are outdoors."""
-    outdoors = ("بستان", "حديقة", "جزيرة", "مزرعة", "قرية")
-    wet = ("نهر", "جبل")
-    return rng.choice([noun for noun in nouns() if noun.kind == "p" and noun.word not in wet
-                       and (kind != "a" or noun.word in outdoors)])  # fmt: skip
-
-
-def _adjective(rng: random.Random, kind: str) -> Adjective:
-    return rng.choice([adjective for adjective in adjectives() if kind in adjective.kinds])
-
-
-def _object(rng: random.Random, verb: Verb, subject: Noun) -> str:
-    return rng.choice([thing for thing in verb.objects if subject.word not in thing])
+def _two(adjective: Adjective) -> tuple[str, ...]:
+    """The dual of both genders, of an adjective whose feminine ends in ta marbuta."""
+    regular = adjective.feminine.endswith("ة")
+    return (f"{adjective.word}ان", f"{adjective.feminine[:-1]}تان") if regular else ()
 
 
 def _the(word: str) -> str:
