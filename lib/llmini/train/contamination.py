@@ -20,7 +20,8 @@ NGRAM = {"pocket": None, "rehearsal": None, "small": 13, "full": 13}
 pocket world is written from templates, whose frames alone are longer than that ("… has … How many … are left?"), so
 there two questions are one when they are equal word by word, and combinations are kept apart by hash beforehand."""
 WHOLE = 5  # an evaluation text of at least so many words is also found inside a longer prompt
-FIELDS = ("query", "question", "en", "ar", "prompt")  # where a row of ours holds its question
+FIELDS = ("query", "question", "en", "ar", "prompt", "text", "bahraini")  # where a row of ours holds its question
+STATED = ("punctuation", "gec")  # pocket tasks whose texts are statements
 _WORD = re.compile(r"[^\W_]+")
 
 
@@ -128,8 +129,9 @@ def evaluation_texts(tier: str) -> dict[str, list[str]]:
     """Every question that a tier's evaluations ask, by benchmark name.
 
     Pocket: ``data/pocket/tasks`` (test and development items). Full: the benchmarks of ``measure/full_tasks.py``, which
-    come from the hub. Both: the Arabic-English pairs of ``data/pairs``. Perplexity texts of the pocket world state the
-    facts as its training does, by design, and are no questions: they are not among them.
+    come from the hub. Both: the Arabic-English pairs of ``data/pairs``, and the dialect and culture tasks of
+    ``data/dialect``. Perplexity texts of the pocket world state the facts as its training does, by design, and are no
+    questions: they are not among them, nor are the sentences of punctuation and gec, which ask for a mark or a spelling.
     Raises UserError for an unknown tier, an unreadable file, or a data set that cannot be loaded.
     """
     if check_tier(tier) in ("full", "small"):
@@ -137,9 +139,10 @@ def evaluation_texts(tier: str) -> dict[str, list[str]]:
 
         found = {name: full_tasks.questions(name) for name in full_tasks.public()}
     else:
-        found = {path.stem: questions(path) for path in sorted(data("pocket", "tasks").glob("**/*.jsonl"))}
-    pairs = data("pairs")
-    for path in sorted(pairs.glob("**/*.jsonl")) if pairs.is_dir() else ():
+        found = {path.stem: questions(path) for path in sorted(data("pocket", "tasks").glob("**/*.jsonl"))
+                 if path.stem.partition("_")[0] not in STATED}  # fmt: skip
+    dialect = data("dialect") if check_tier(tier) in ("full", "small") else data("dialect", "tasks", "pocket")
+    for path in [*sorted(data("pairs").glob("**/*.jsonl")), *sorted(dialect.glob("*.jsonl"))]:
         found[path.stem] = questions(path)
     return found
 
