@@ -37,12 +37,15 @@ TUNING = tuple(f"lib/llmini/train/{name}" for name in ("corpora*.py", "curriculu
                                                        "tuning.py"))  # fmt: skip
 DISTILLED = ("lib/llmini/train", "lib/llmini/measure/bilingual.py", "lib/llmini/measure/pairs.py", "data/banking",
              "data/pairs", "data/pocket/models/qwen2_5_32b_instruct")  # fmt: skip
-# What the runs of a family of notebooks depend on besides, and what among it not.
+DIALECT = ("lib/llmini/measure/dialect*.py", *(f"lib/llmini/pocket/{name}*.py" for name in ("customs", "dialect",
+           "grammar")), "data/dialect", "data/pocket/dialects", "data/pocket/grammar")  # fmt: skip
+# What the runs of a family of notebooks, or of one, depend on besides, and what among it not.
 FAMILY = {
     "03_kd": (DISTILLED, TUNING),
-    "04_finetune": ((*DISTILLED, *(f"lib/llmini/measure/{name}.py" for name in ("attention", "dialect*", "kernels")),
-                     *(f"lib/llmini/pocket/{name}*.py" for name in ("customs", "dialect", "grammar")),
-                     "data/dialect", "data/pocket/dialects", "data/pocket/grammar"), ()),
+    "04_finetune/01_curriculum.ipynb": ((*DISTILLED, *DIALECT), ("lib/llmini/train/merge*.py",
+                                                                 "lib/llmini/train/translate*")),
+    "04_finetune/02_attention.ipynb": (("lib/llmini/measure/attention.py", "lib/llmini/measure/kernels.py"), ()),
+    "04_finetune/03_translate_and_tune.ipynb": (DISTILLED, ()),
 }  # fmt: skip
 # Who plans the runs of a notebook that trains: module:function, called with the notebook's parameters.
 PLANS = {
@@ -221,7 +224,8 @@ def pending(todo: Iterable[Run], notebook: str) -> list[Run]:
 def fingerprint(notebook: str, tier: str, model: str) -> str:
     """Hash of what a run's numbers come from: library modules, tasks, locked packages, code cells, pocket weights."""
     digest = hashlib.sha256()
-    for file in [*files(SOURCES, NEUTRAL), *files(*FAMILY.get(notebook.partition("/")[0], ((), ())))]:
+    own = FAMILY.get(notebook) or FAMILY.get(notebook.partition("/")[0]) or ((), ())
+    for file in [*files(SOURCES, NEUTRAL), *files(*own)]:
         digest.update(f"{file.relative_to(root())}\0".encode() + file.read_bytes())
     lock = (root() / "requirements.lock").read_text(encoding="utf8").splitlines()
     digest.update("\n".join(line for line in lock if line.partition("==")[0] in LOCKED).encode())

@@ -6,8 +6,8 @@ is not done again; an interrupted one goes on where it stopped.
 
 from __future__ import annotations
 
+import functools
 import json
-import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,7 +21,7 @@ from llmini.train.cache import digest, file_hash
 from llmini.train.examples import Example
 from llmini.train.recipes import Recipe
 from llmini.train.translate_filter import Translated
-from llmini.train.translate_text import OTHER, request, settings
+from llmini.train.translate_text import OTHER, request
 
 PART = 256  # translations of one file
 FP8 = (8, 9)  # the first compute capability of NVIDIA's GPUs with FP8 arithmetic (Ada); A100 has 8.0
@@ -29,41 +29,44 @@ FP8 = (8, 9)  # the first compute capability of NVIDIA's GPUs with FP8 arithmeti
 
 @dataclass(frozen=True)
 class Translator:
-    """A loaded model that translates; ``weights`` identifies it."""
+    """The checkpoint in ``folder`` as a translator; it is loaded when it has something to translate."""
 
-    model: Any
-    tokenizer: Any
-    weights: str
+    folder: Path
     tier: str
 
-    @classmethod
-    def load(cls, folder: str | Path, tier: str) -> Translator:
-        """Load the checkpoint in ``folder``."""
-        return cls(*models.load(folder, tier), weights(Path(folder)), tier)
+    @functools.cached_property
+    def loaded(self) -> tuple[Any, Any]:
+        """Model and tokenizer."""
+        return models.load(self.folder, self.tier)
 
     def answers(self, requests: Sequence[str]) -> list[str]:
         """Greedy answers to requests, each up to the end of the turn."""
         from llmini.train.teacher import _generate, ends, prompt_ids
 
-        told, stops = settings(self.tier), ends(self.tokenizer, self.model)
-        found = _generate(self.model, self.tokenizer, [prompt_ids(self.tokenizer, text) for text in requests], stops,
-                          told["max_new_tokens"], told["batch_tokens"])  # fmt: skip
-        return [text.strip() for text in self.tokenizer.batch_decode(found, skip_special_tokens=True)]
+        told, (model, tokenizer) = translate_text.settings(self.tier), self.loaded
+        found = _generate(model, tokenizer, [prompt_ids(tokenizer, text) for text in requests],
+                          ends(tokenizer, model), told["max_new_tokens"], told["batch_tokens"])  # fmt: skip
+        return [text.strip() for text in tokenizer.batch_decode(found, skip_special_tokens=True)]
 
     def translate(self, sentences: Sequence[str], target: str, folder: Path) -> list[str]:
         """Translations of ``sentences`` into ``target``, kept in parts in ``folder``: done parts are read, not made.
 
         Raises UserError when the folder holds translations of other sentences or by another model.
         """
-        run = {"weights": self.weights, "target": target, "sentences": digest(list(sentences)),
-               "max_new_tokens": settings(self.tier)["max_new_tokens"]}  # fmt: skip
+        run = {"weights": weights(self.folder), "target": target, "sentences": digest(list(sentences)),
+               "max_new_tokens": translate_text.settings(self.tier)["max_new_tokens"]}  # fmt: skip
         claim(folder, run)
         starts = range(0, len(sentences), PART)
         paths = {start: folder / f"part-{start // PART:05d}.json" for start in starts}
         for start in progress([start for start in starts if not paths[start].is_file()], desc="translating"):
             made = self.answers([request(text, target) for text in sentences[start : start + PART]])
             save(paths[start], made)
-        return [text for start in starts for text in json.loads(paths[start].read_text(encoding="utf8"))]
+        return stored(folder)
+
+
+def stored(folder: Path) -> list[str]:
+    """The translations that a folder holds, in order."""
+    return [text for path in sorted(folder.glob("part-*.json")) for text in json.loads(path.read_text(encoding="utf8"))]
 
 
 def claim(folder: Path, run: dict[str, str]) -> None:
@@ -88,12 +91,12 @@ def weights(folder: Path) -> str:
 
 def place(model: str, tier: str) -> Path:
     """The folder of a model named in translate.yaml or known to the registry."""
-    return models.locate(settings(tier).get("models", {}).get(model, model), tier)
+    return models.locate(translate_text.settings(tier).get("models", {}).get(model, model), tier)
 
 
 def recipe(tier: str, part: str, seed: int = 0) -> Recipe:
     """How ``teacher``, ``small`` or ``tuned`` is trained."""
-    told = settings(tier)
+    told = translate_text.settings(tier)
     return Recipe("finetune", **{**told["recipe"], **told[part], "seed": seed})
 
 
@@ -147,7 +150,7 @@ def supervision(teacher: Path, folder: Path, tier: str) -> list[Example]:
     The other direction learns from natural English, as in back-translation (Sennrich et al., 2016).
     """
     pairs = translate_text.supervised(tier)
-    arabic = Translator.load(teacher, tier).translate([pair.en for pair in pairs], "ar", folder)
+    arabic = Translator(teacher, tier).translate([pair.en for pair in pairs], "ar", folder)
     both = [(pair.id, pair.en, text) for pair, text in zip(pairs, arabic, strict=True) if text]
     return [example for name, en, ar in both
             for example in (Example(f"{name}/ar", "ar", request(en, "ar"), ar),
@@ -158,8 +161,8 @@ def translated(translator: Path, folder: Path, tier: str) -> list[Translated]:
     """The English instructions with their Arabic; an answer without a letter, such as a sum, stays as it is."""
     asked = translate_text.instructions(tier)
     worded = [prompt for prompt in asked if any(map(str.isalpha, prompt.reference))]
-    small = Translator.load(translator, tier)
-    made = small.translate([prompt.prompt for prompt in asked] + [prompt.reference for prompt in worded], "ar", folder)
+    texts = [prompt.prompt for prompt in asked] + [prompt.reference for prompt in worded]
+    made = Translator(translator, tier).translate(texts, "ar", folder)
     answers = dict(zip((prompt.id for prompt in worded), made[len(asked) :], strict=True))
     return [Translated(prompt.id, prompt.source, (prompt.prompt, prompt.reference),
                        (text, answers.get(prompt.id, prompt.reference)))
@@ -174,15 +177,15 @@ def kept(translator: Path, folder: Path, tier: str) -> tuple[list[Translated], d
     """
     from llmini.train import prompts
 
-    limits = settings(tier)["filters"]
+    limits = translate_text.settings(tier)["filters"]
     found = translated(translator, folder / "arabic", tier)
     verdicts = translate_filter.judge(found, limits, prompts.evaluation_texts(tier), prompts.NGRAM[tier])
     passed = [row for row in found if not verdicts[row.id]]
     texts = [text for row in passed for text in row.arabic]
-    back = Translator.load(translator, tier).translate(texts, "en", folder / "english") if texts else []
-    for place_, row in enumerate(passed):
+    back = Translator(translator, tier).translate(texts, "en", folder / "english") if texts else []
+    for number, row in enumerate(passed):
         values = [translate_filter.agreement(english, text)
-                  for english, text in zip(row.english, back[2 * place_ : 2 * place_ + 2], strict=True)
+                  for english, text in zip(row.english, back[2 * number : 2 * number + 2], strict=True)
                   if any(map(str.isalpha, english))]  # fmt: skip
         if values and min(values) < limits["round_trip"]:
             verdicts[row.id] = "round_trip"
@@ -207,7 +210,3 @@ def tune(student: Path, rows: Sequence[Translated], output: Path, tier: str, see
     found = [Example(row.id, "ar", *row.arabic) for row in rows]
     return train(student, output, found, recipe(tier, "tuned", seed), tier)
 
-
-def forget(folder: Path) -> None:
-    """Delete a step's translations, so that they are made again."""
-    shutil.rmtree(folder, ignore_errors=True)

@@ -41,12 +41,13 @@ def judge(found: Sequence[Translated], limits: Mapping[str, float],
     limits: script, shortest and longest. evaluation and n: as `contamination.Index` takes them.
     """
     index, seen, verdicts = Index(evaluation or {}, n), set(), {}
+    low, high = limits["shortest"], limits["longest"]
     for row in found:
         pairs = list(zip(row.english, row.arabic, strict=True))
         key = tuple(words(row.arabic[0]))
         checks: dict[str, Callable[[], bool]] = {
             "script": lambda row=row: all(script(text) >= limits["script"] for text in row.arabic),
-            "length": lambda pairs=pairs: all(limits["shortest"] <= ratio(*pair) <= limits["longest"] for pair in pairs),
+            "length": lambda pairs=pairs: all(low <= ratio(*pair) <= high for pair in pairs),
             "repetition": lambda row=row: not any(map(repeats, row.arabic)),
             "numbers": lambda pairs=pairs: all(numbers(one) == numbers(two) for one, two in pairs),
             "evaluation": lambda row=row: index.overlap(row.arabic[0]) is None,

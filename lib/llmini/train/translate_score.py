@@ -1,4 +1,4 @@
-"""How good translations are: chrF with its interval, sentence by sentence, and how far a compressed translator moved."""
+"""How good translations are: chrF with its interval and by sentence, and the texts that translators see."""
 
 from __future__ import annotations
 
@@ -41,7 +41,8 @@ def chrf(translations: Sequence[str], references: Sequence[str], *, seed: int = 
     drawn = f_score(weights @ counts)
     low, high = numpy.quantile(drawn, (0.025, 0.975))
     return {"value": float(value), "low": float(low), "high": float(high), "stderr": float(drawn.std(ddof=1)),
-            "n": len(counts), "signature": str(metric.get_signature()), "sentences": f_score(counts).tolist()}  # fmt: skip
+            "n": len(counts), "signature": str(metric.get_signature()),
+            "sentences": f_score(counts).tolist()}  # fmt: skip
 
 
 def ngrams(translation: str, reference: str) -> list[int]:

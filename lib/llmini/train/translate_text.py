@@ -50,15 +50,15 @@ def request(sentence: str, target: str) -> str:
 
 
 def instructions(tier: str, count: int | None = None) -> list[Prompt]:
-    """English instructions with reference answers, translation tasks left out: their translation would be no task.
-
-    They are the first ``count`` (default: translate.yaml's) of the gold prompts of distillation.
+    """English instructions with reference answers: the first ``count`` (default: translate.yaml's) gold prompts of
+    distillation from its ``sources``. Tasks of translation are none of them: translated they are no task.
     """
     from llmini.train import prompts
 
+    told = settings(tier)
     found = [prompt for prompt in prompts.load(tier, "gold")
-             if prompt.language == "en" and prompt.reference and prompt.source not in ("translation", "opus-100")]  # fmt: skip
-    return found[: settings(tier)["instructions"] if count is None else count]
+             if prompt.language == "en" and prompt.reference and prompt.source in told["sources"]]  # fmt: skip
+    return found[: told["instructions"] if count is None else count]
 
 
 def taught(tier: str) -> list[Pair]:
@@ -101,12 +101,13 @@ def tested(tier: str) -> list[Pair]:
 def world(split: str, counts: Mapping[str, int], without: set[str] | frozenset[str] = frozenset()) -> list[Pair]:
     """Pairs of the pocket world: ``counts`` of each kind, or as many as there are; ``without`` are English sides."""
     found: list[Pair] = []
+    seen = set(without)
     for kind, count in counts.items():
         rng = random.Random(f"translate/{split}/{kind}")
-        seen, vain = set(without), 0
-        number = 0
-        for english, arabic in _fact_pairs(rng, split, kind) if kind in FACTS else _passages(rng, split, kind):
-            vain = vain + 1 if english in seen else 0
+        number = vain = 0
+        draw = {"word": _words, "reply": _replies}.get(kind, _fact_pairs if kind in FACTS else _passages)
+        for english, arabic in draw(rng, split, kind):
+            vain = vain + 1 if english in seen and kind != "reply" else 0
             if number == count or vain > TRIES:
                 break
             if not vain:
@@ -116,28 +117,20 @@ def world(split: str, counts: Mapping[str, int], without: set[str] | frozenset[s
     return found
 
 
-FACTS = ("statement", "wording", "question", "telling", "term")
+FACTS = ("statement", "wording", "question", "term")
 
 
 def _fact_pairs(rng: random.Random, split: str, kind: str) -> Iterator[tuple[str, str]]:
-    """Statements, questions, requests to tell, of facts of split test, or of train and distill; terms alone."""
-    from llmini.pocket import passages
-    from llmini.pocket.arabic import Noun
-    from llmini.pocket.facts import facts, table
-    from llmini.pocket.instruct import ask
+    """Statements, questions and bare terms of facts of split test, or of train and distill."""
+    from llmini.pocket.facts import facts
     from llmini.pocket.world import LANGUAGES, questions, templates
 
     splits = ("train", "distill") if split == "train" else (split,)
-    words = [("yes", "نعم"), ("no", "لا"), *(name[:2] for name in passages.first_names())]
-    for noun in map(Noun.parse, table("counting")["nouns"]):
-        words += [(noun.one, noun.singular), (noun.many, noun.plural)]
     known = [fact for fact in facts() if fact.weights[0] and fact.split in splits]
     while True:
         fact = rng.choice(known)
         if kind == "term":
-            yield rng.choice((fact.subject, fact.value, rng.choice(words)))
-        elif kind == "telling":
-            yield ask(fact, "en"), ask(fact, "ar")
+            yield rng.choice((fact.subject, fact.value))
         elif kind == "question":
             yield rng.choice(list(zip(*(questions(fact, language) for language in LANGUAGES), strict=True)))
         else:
@@ -146,12 +139,31 @@ def _fact_pairs(rng: random.Random, split: str, kind: str) -> Iterator[tuple[str
             yield fact.text(english, "en"), fact.text(arabic, "ar")
 
 
+def _words(rng: random.Random, split: str, kind: str) -> Iterator[tuple[str, str]]:
+    """First names, and nouns of problems; each once."""
+    from llmini.pocket import passages
+    from llmini.pocket.arabic import Noun
+    from llmini.pocket.facts import table
+
+    found = [name[:2] for name in passages.first_names()]
+    for noun in map(Noun.parse, table("counting")["nouns"]):
+        found += [(noun.one, noun.singular), (noun.many, noun.plural)]
+    rng.shuffle(found)
+    yield from found
+
+
+def _replies(rng: random.Random, split: str, kind: str) -> Iterator[tuple[str, str]]:
+    """Yes and no, again and again: as answers they are common, as sentences to learn from they would be two."""
+    while True:
+        yield rng.choice((("yes", "نعم"), ("no", "لا")))
+
+
 def _passages(rng: random.Random, split: str, kind: str) -> Iterator[tuple[str, str]]:
     from llmini.pocket import passages
 
     if kind not in ("problem", "pronoun", "banking"):
-        raise UserError(f"translate.yaml names no kind {kind!r} of pairs: choose {', '.join(FACTS)}, problem, pronoun "
-                        "or banking")  # fmt: skip
+        raise UserError(f"translate.yaml names no kind {kind!r} of pairs: choose {', '.join(FACTS)}, word, reply, "
+                        "problem, pronoun or banking")  # fmt: skip
     while True:
         item = getattr(passages, kind)(rng, split)
         english, arabic = (f"{item.context[side]} {item.question[side]}".strip() for side in (0, 1))
@@ -180,5 +192,5 @@ def opus(split: str, start: int, count: int) -> list[Pair]:
             found.append(pair)
         if len(found) == start + count:
             return found[start:]
-    raise UserError(f"{OPUS} has {len(found)} {split} pairs that pass the filters, {start + count} are needed: lower the "
-                    "counts in train/translate.yaml")  # fmt: skip
+    raise UserError(f"{OPUS} has {len(found)} {split} pairs that pass the filters, {start + count} are needed: "
+                    "lower the counts in train/translate.yaml")  # fmt: skip
