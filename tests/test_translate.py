@@ -167,7 +167,8 @@ def tiny(models, tmp_path, monkeypatch):
         "test": {"question": 4, "statement": 4}, "max_new_tokens": 6, "batch_tokens": 2048,
         "filters": {"script": 0, "shortest": 0, "longest": 99, "round_trip": 0},
         "recipe": {"batch_size": 4, "max_length": 96, "learning_rate": 1e-3, "epochs": 1, "precision": "fp32"},
-        "teacher": {"learning_rate": 1e-2, "epochs": 8}, "small": {"learning_rate": 1e-2, "epochs": 8}, "tuned": {"epochs": 8},
+        "teacher": {"learning_rate": 1e-2, "epochs": 8}, "small": {"learning_rate": 1e-2, "epochs": 8},
+        "tuned": {"epochs": 8},
     }  # fmt: skip
     monkeypatch.setattr(text, "settings", lambda tier: told)
     grid.fingerprint.cache_clear()
@@ -271,3 +272,72 @@ def test_every_name_of_a_pair_of_tiers_is_a_recipe_and_a_model():
         assert sum(told["test"].values()) == 120
     assert text.settings("full")["models"]["fanar_1_9b_instruct"] == "QCRI/Fanar-1-9B-Instruct"
     assert Run("full", "merge", "lfm2_350m", "base").run_id == "full-merge-lfm2_350m-base"
+
+
+@pytest.fixture(scope="module")
+def results():
+    """Records of the merge family, made up: translators by 40 sentences, students by 60 questions a language."""
+    import pandas
+
+    from llmini.records import COLUMNS
+    from llmini.report import measured
+
+    chrf = {"teacher": (70.0, 66.0), "fp8": (69.0, 66.5), "translator_base": (6.0, 5.0), "translator": (60.0, 61.0)}
+    right = {"base": (24, 30), "tuned": (30, 24), 0.0: (24, 30), 0.5: (30, 30), 1.0: (30, 24)}  # of 60
+    rows, items = [], []
+    for run in translate_runs.plan("pocket", "qwen2_5_7b_instruct", t="0,0.5,1"):
+        head = {"tier": "pocket", "family": "merge", "model": run.model, "variant": run.variant, "method": run.method,
+                "params": json.dumps(run.options), "run_id": run.run_id, "benchmark": "", "task": "", "language": "",
+                "unit": "", "stderr": None, "n": None}  # fmt: skip
+        own = []
+        for (direction, target), value in zip(scoring.DIRECTIONS.items(), chrf.get(run.method, ()), strict=False):
+            own.append({"metric": "chrf", "value": value, "benchmark": "translation", "task": direction,
+                        "language": target, "stderr": 1.0, "n": 40})  # fmt: skip
+            pairs = [text.Pair(f"question/{i}", "a", "ب") for i in range(40)]
+            items.append(scoring.frame(pairs, direction, target, [False] * 40, [value + i % 3 for i in range(40)])
+                         .assign(run_id=run.run_id))  # fmt: skip
+            own.append({"metric": "kl_to_dense", "value": 0.002, "benchmark": "translation", "language": target})
+        if run.method in chrf:
+            own.append({"metric": "tokens_per_second", "value": 100.0 if run.method == "fp8" else 200.0,
+                        "task": "decompressed" if run.method == "fp8" else ""})  # fmt: skip
+        else:
+            counts = right[run.options.get("t", run.method)]
+            for benchmark, code, count in zip(("arabicmmlu", "metabench"), ("ar", "en"), counts, strict=True):
+                own.append({"metric": "acc", "value": count / 60, "benchmark": f"pocket_{benchmark}", "task": "mean",
+                            "language": code, "stderr": 0.06, "n": 60})  # fmt: skip
+                items.append(pandas.DataFrame({"benchmark": f"pocket_{benchmark}", "task": "mmlu", "language": code,
+                                               "item_id": [f"{i}" for i in range(60)], "run_id": run.run_id,
+                                               "correct": [i < count for i in range(60)],
+                                               "cluster": [f"{i}" for i in range(60)]}))  # fmt: skip
+        if run.method == "tuned":
+            own.append({"metric": "selected_share", "value": 0.25, "benchmark": "instructions", "language": "ar",
+                        "n": 80})  # fmt: skip
+        rows += [{**head, **row} for row in own]
+    return measured.build(pandas.DataFrame(rows, columns=COLUMNS), pandas.concat(items), families=("merge",))
+
+
+def test_the_report_says_what_was_measured(results):
+    from llmini.report import translation
+    from llmini.report.style import rendered
+
+    table = translation.translators(results).text
+    assert "69.0 (67.0 to 71.0)" in table and "−1.0 (−1.0 to −1.0)" in table and "decompressed" in table
+    assert "0.50" in table and "0.0020" in table
+    found = translation.sweep(results)
+    assert found[1.0]["ar"]["change"]["value"] == pytest.approx(10) and found[0.5]["en"]["change"]["value"] == 0
+    assert found[1.0]["ar"]["low"] == pytest.approx(50 - 1.96 * 6)
+    said = translation.answer(results).text
+    assert "rises by 10.0 points in Arabic and falls by 10.0 points in English" in said and "highest at t = 0.5" in said
+    assert "20 of 80" in said and "ارتفاع 10.0 نقطة في العربية وانخفاض 10.0 نقطة في الإنجليزية" in said
+    assert "20 من 80" in said and rendered(translation.figure(results), "png")[:4] == b"\x89PNG"
+    assert "9 B" in translation.hala().text and "none of these numbers is measured" in translation.hala().text
+
+
+def test_the_report_of_nothing(results):
+    import pandas
+
+    from llmini.records import COLUMNS
+    from llmini.report import measured, translation
+
+    empty = measured.build(pandas.DataFrame(columns=COLUMNS), families=("merge",))
+    assert "Not measured" in translation.answer(empty).text and translation.figure(empty) is not None
