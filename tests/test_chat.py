@@ -1,4 +1,4 @@
-"""What training learns under the special-token layouts of the studied models: one BOS, an end, and the text as it is."""
+"""What training learns under the special tokens of the studied models: one BOS, an end, and the text as it is."""
 
 from __future__ import annotations
 
