@@ -67,7 +67,8 @@ def tables(items_per_task=30):
                             "benchmark": f"world_{code}{suffix}"})  # fmt: skip
             own.append({**where, "metric": "bits_per_byte", "value": 0.7 + worth / 5, "benchmark": "world_parallel"})
             if run.method != "dense":
-                own.append({**where, "metric": "kl_to_dense", "value": worth**2 + 1e-4, "benchmark": f"world_{code}"})
+                own.append({**where, "metric": "kl_to_dense", "value": worth**2 + 1e-4, "benchmark": f"world_{code}",
+                            "stderr": worth**2 / 40})  # fmt: skip
                 own.append({**where, "metric": "flip_rate", "value": worth / 3, "benchmark": benchmark, "task": "mean"})
             own.append({**where, "metric": "gold_nll", "value": 1 + worth, "benchmark": benchmark, "task": "mean"})
             shares = {}

@@ -61,7 +61,7 @@ def test_main_runs_and_ablations_are_told_apart(found):
     assert finetuning_runs.after(found, "ft_v1", 0, start="base") == finetuning_runs.find(found, "base")
     settings = [finetuning_runs.curriculum(*pair) for pair in finetuning_runs.ablated(found)]
     assert settings == ["FT-v1, stages mixed", "FT-v1, stages reversed", "FT-v1, no replay", "FT-v1, from Base",
-                        "FT-V2, NF4 base", "FT-V2, from Base"]  # fmt: skip
+                        "FT-V2, LoRA on an NF4 base", "FT-V2, from Base"]  # fmt: skip
     assert finetuning_runs.changed({"order": "", "replay": 0.1, "start": "selectkd", "stage": 3, "seed": 1}) == {}
 
 

@@ -8,14 +8,16 @@ import pytest
 import torch
 from matplotlib.text import Text
 
-from llmini.report import display, learning, learning_curves, style
+from llmini.report import display, learning, learning_curves, learning_paired, learning_runs, style
 from llmini.report.learning_runs import plain
 from llmini.settings import UserError
 from llmini.train.cache import Cache, Shard, Writer, digest
 from llmini.train.prompts import Prompt
 from llmini.train.recipes import recipe
-from reporting_kd import results, runs, tables
+from reporting_kd import STUDENT, results, runs, tables
 from test_tables import Grid
+
+MAIN = f"pocket-kd-{STUDENT}"
 
 
 @pytest.fixture(scope="module")
@@ -28,7 +30,10 @@ def made():
 def written(made, tmp_path, monkeypatch):
     """The core's runs with their records, and the log of their training, under a root of the test's own."""
     monkeypatch.setenv("LLMINI_ROOT", str(tmp_path))
-    rows, items, found = made
+    return write(*made)
+
+
+def write(rows, items, found):
     keys = ("run_id", "tier", "family", "model", "variant", "method")
     for name, part in rows.groupby("run_id"):
         run, head = found[name], part.iloc[0]
@@ -88,6 +93,45 @@ def test_scores_of_students_stand_against_their_control(written):
     assert re.search(r"[+−]\d+\.\d \([+−]?\d+\.\d to [+−]?\d+\.\d\)", line)
     base = next(line for line in shown.text.splitlines() if line.startswith("Base"))
     assert "–" in base and "seed" not in base
+
+
+def mark(run, fingerprint):
+    """Note in a run's record from what code and data it was made."""
+    path = run.folder / "record.json"
+    body = json.loads(path.read_text())
+    path.write_text(json.dumps(body | {"provenance": {"fingerprint": fingerprint}}))
+
+
+def row(shown, name):
+    return next(line for line in shown.text.splitlines() if line.startswith(f"{name} "))
+
+
+def test_each_stage_stands_against_the_control_of_its_own_step_count(tmp_path, monkeypatch):
+    monkeypatch.setenv("LLMINI_ROOT", str(tmp_path))
+    rows, items = tables(items_per_task=12, pairs=20)
+    every = write(rows, items, {run.run_id: run for run in runs()})
+    for run in every.values():
+        mark(run, "today")
+    core = split({run.run_id: run for run in runs(core=True)}, False)
+    seed = [run for run in core if run.options.get("seed", 0) == 0]
+    found = learning.results("pocket", seed)
+    assert set(found.runs.index) - {run.run_id for run in seed} == {f"{MAIN}-sft_control_3", f"{MAIN}-sft_control_4"}
+    shown = learning.scores(found)
+    for stage, count in (("Seq-KD", 2), ("Token-KD", 3), ("SelecTKD", 4)):
+        assert row(shown, stage).endswith(f"SFT control, {count} stages")
+    pair = [(f"{MAIN}-sft_control_4", f"{MAIN}-selectkd")]
+    assert display.span(learning_paired.scores(found, pair, "ar"), sign=True) in row(shown, "SelecTKD")
+    assert "SelecTKD" in learning.answer(found).text.split("for as many steps")[1]
+    # Of other code or data, a control is no control; the longest shorter one then stands in, and the row says so.
+    mark(every[f"{MAIN}-sft_control_4"], "yesterday")
+    shown = learning.scores(learning.results("pocket", seed))
+    assert row(shown, "SelecTKD").endswith("SFT control, 3 stages (fewer steps)")
+
+
+def test_a_preset_is_not_held_against_a_control_of_other_settings():
+    found = results()
+    line = next(line for line in learning_runs.lines(found) if line.preset == "as_written" and line.method == "seq_kd")
+    assert learning_runs.control(found, line) is None
 
 
 def test_scores_of_a_teacher_alone(written):

@@ -1,5 +1,7 @@
 """The notebooks' own table, figure and answer, from records made for the test."""
 
+import dataclasses
+
 import numpy
 import pandas
 import pytest
@@ -7,6 +9,8 @@ import pytest
 from llmini import grid
 from llmini.report import overview
 from llmini.settings import UserError
+
+STDERR = 0.01  # of a KL to dense
 
 
 @pytest.fixture
@@ -23,7 +27,7 @@ def runs(tmp_path, monkeypatch):
             record.add("acc", right.mean(), benchmark=benchmark, task="mean", language=code, n=400)
             record.add("perplexity", 10 + place, benchmark=f"world_{code}", language=code)
             if place:
-                record.add("kl_to_dense", 0.1 * place, benchmark=f"world_{code}", language=code)
+                record.add("kl_to_dense", 0.1 * place, benchmark=f"world_{code}", language=code, stderr=STDERR)
             record.add_items(pandas.DataFrame({
                 "benchmark": benchmark, "task": task, "language": code, "correct": right,
                 "item_id": [f"{task}-{i}" for i in range(400)], "cluster": [f"{i}" for i in range(400)],
@@ -43,9 +47,26 @@ def test_table_orders_and_names(runs):
 
 def test_answer_comes_from_the_numbers(runs):
     shown = overview.answer(overview.results("pocket", runs))
-    assert "Closest to the dense model stays Wanda, 50 %" in shown.text
+    assert "closest to the dense model: in both languages Wanda, 50 %;" in shown.text
+    assert "farthest from it: in both languages Wanda, 70 %." in shown.text
+    assert "الأبعد عنه: <bdi>Wanda, 70 %</bdi> في اللغتين" in shown.html
     assert "2 lost more of their Arabic and 0 more of their English" in shown.text
     assert 'dir="rtl"' in shown.html and "2 من 2" in shown.html
+
+
+def test_no_run_is_called_farthest_whose_interval_meets_the_next(runs):
+    """As with magnitude and Wanda at 50 %: apart in one language, not in the other."""
+    found = overview.results("pocket", runs)
+    cells = {key: cell._replace(stderr=0.2) if key[1] == "kl_to_dense" and key[-1] == "en" else cell
+             for key, cell in found.cells.items()}  # fmt: skip
+    text = overview.answer(dataclasses.replace(found, cells=cells)).text
+    assert "farthest from it: in Arabic Wanda, 70 %, in English cannot be told" in text
+    assert "Wanda, 50 %: Arabic" in text and "Wanda, 70 %: Arabic" in text
+
+
+def test_one_run_alone_is_neither_closest_nor_farthest(runs):
+    text = overview.answer(overview.results("pocket", runs[:2])).text
+    assert text.startswith("Accuracy against dense: Wanda: Arabic") and "losest" not in text
 
 
 def test_figure_saves(runs, tmp_path):

@@ -5,8 +5,9 @@ from html.parser import HTMLParser
 
 import pytest
 
-from llmini.report import comparisons, display, labels, orderings, reported, tables
+from llmini.report import comparisons, display, labels, measured, orderings, reported, tables
 from reporting import nothing, results
+from reporting import tables as made
 
 STUDY = (
     "table_2",
@@ -89,6 +90,34 @@ def test_measured_columns_hold_the_measured_numbers(found):
     size = tables.table_6(found).xs("INT4 (NF4)", level="method").iloc[0]
     assert size[(MEASURED, "on disk, MB")] == pytest.approx(found.cell(run, "size_disk").value / 1e6)
     assert size[(MEASURED, "ratio, on disk")] == pytest.approx(16 / 4.5)
+
+
+def test_table_21_prints_the_studys_counts_to_the_last_weight(found):
+    table = tables.table_21(found)
+    for row in reported.load("table_21").itertuples():
+        method = labels.method({"fp16": "dense"}.get(row.method, row.method))
+        shown = table.loc[(labels.both(row.model, "pocket"), method), ("Reported", "nonzero")]
+        assert f"printed {display.number(shown, 0)}" == row.note
+
+
+def test_measured_counts_show_no_digit_that_the_results_table_rounded_away():
+    rows, items = made(items_per_task=4)
+    size = (rows["metric"] == "size_nonzero") & (rows["model"] == "allam_7b") & (rows["method"] == "dense")
+    rows.loc[size, "value"] = 7_868_928.0  # what the shipped model has; the results table keeps six digits of it
+    exact = tables.table_21(measured.build(rows, items))
+    rows["value"] = [float(f"{value:.6g}") for value in rows["value"]]
+    kept = tables.table_21(measured.build(rows, items))
+    assert display.cells(kept) == display.cells(exact)
+    assert "3,934.5" in display.to_html(kept)
+
+
+def test_the_dense_counts_of_table_21_are_the_shipped_models_parameters():
+    found = measured.load("data/results", "pocket")
+    dense = tables.table_21(found).xs("Dense", level="method")
+    shape = tables.table_2(found)[(MEASURED, "parameters")]
+    counts = {name: dense[(MEASURED, "nonzero, thousands")][name] for name in shape.index}
+    assert {name: f"{count:.1f}" for name, count in counts.items()} == {
+        name: f"{number / 1e3:.1f}" for name, number in shape.items()}  # fmt: skip
 
 
 def test_every_printed_score_of_tables_20_and_22_is_in_its_place(found):

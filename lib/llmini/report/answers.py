@@ -6,7 +6,7 @@ import math
 import statistics
 from typing import TYPE_CHECKING, Any
 
-from llmini.report import labels, retention
+from llmini.report import labels, retention, standing
 from llmini.report.comparisons import KEPT
 from llmini.report.display import number
 from llmini.report.figures_damage import MAIN, SPARSITIES, front
@@ -39,29 +39,22 @@ def distance(results: Results, run: str) -> float:
     return sum(known) if known else math.nan
 
 
-def ranked(results: Results, runs: dict[str, str], code: str) -> list[str]:
-    """Methods from the closest to the dense model to the farthest, on text of one language."""
-    known = [method for method, run in runs.items() if not math.isnan(results.divergence(run, code).value)]
-    return sorted(known, key=lambda method: results.divergence(runs[method], code).value)
-
-
 def quantization(results: Results) -> Shown:
-    """How many methods reach the goal's accuracy in both languages, which is closest, and GPTQ against the study."""
+    """How many methods reach the goal's accuracy in both languages, who is closest, and GPTQ against the study."""
     runs = there(results, labels.QUANT)
     if not runs:
         return nothing()
     label = labels.model(MAIN, results.tier)
     good = [run for run in runs.values() if min(retention.of(results, run)[code] for code in labels.SUITES) >= KEPT]
-    best, worst = (pick(runs, key=lambda method: distance(results, runs[method])) for pick in (min, max))
+    place, arabic_place = standing.ends(results, runs, labels.method, name)
     own, study = retention.of(results, runs.get("w4a16")), retention.published().loc[(MAIN, "w4a16")]
     return said(
         f"Of {len(runs)} quantization methods on {label}, {len(good)} keep at least {KEPT:g} % of the accuracy in both "
-        f"languages; {labels.method(best)} stays closest to the dense model and {labels.method(worst)} goes farthest. "
+        f"languages; by KL, {place}. "
         f"{labels.method('w4a16')} keeps {percent(own['ar'])} of the Arabic and {percent(own['en'])} of the English "
         f"accuracy here; the study reports {percent(study['ar'])} and {percent(study['en'])} for {labels.model(MAIN)}.",
         f"عدد طرق التكميم التي تُبقي {KEPT:g}% على الأقل من الدقة في اللغتين معًا: {len(good)} من {len(runs)}؛ "
-        f"أقربها إلى "
-        f"النموذج الأصلي {name(best)} وأبعدها عنه {name(worst)}. ما تُبقيه {name('w4a16')} هنا: "
+        f"{arabic_place}. ما تُبقيه {name('w4a16')} هنا: "
         f"{arabic_percent(own['ar'])} "
         f"من دقة العربية و{arabic_percent(own['en'])} من دقة الإنجليزية؛ وفي الدراسة: {arabic_percent(study['ar'])} "
         f"و{arabic_percent(study['en'])} للنموذج الكامل.",
@@ -79,13 +72,13 @@ def pruning(results: Results) -> Shown:
     arabic = "؛ ".join(
         f"{arabic_percent(p['ar'])} ثم {arabic_percent(p['en'])} بطريقة {name(m)}" for m, p in own.items()
     )
-    place = {code: ranked(results, runs, code) for code in labels.SUITES}
+    place, arabic_place = standing.ranking(results, runs, labels.method, name)
     return said(
         f"At 50 % sparsity {labels.model(MAIN, results.tier)} keeps, of its Arabic and its English accuracy, "
-        f"{shares(own)}, where the study reports {shares(study)}. By KL to dense, from closest to farthest, the "
-        f"order is {per_language(place)}.",
+        f"{shares(own)}, where the study reports {shares(study)}. By KL to dense, from closest to farthest, level "
+        f"where 95 % intervals meet: {place}.",
         f"ما يبقى من دقة العربية ثم من دقة الإنجليزية بعد حذف نصف الأوزان: {arabic}. الترتيب من الأقرب إلى النموذج "
-        f"الأصلي إلى الأبعد عنه: {arabic_per_language(place)}.",
+        f"الأصلي إلى الأبعد عنه (و«معه» حيث تتداخل الفترتان): {arabic_place}.",
     )
 
 

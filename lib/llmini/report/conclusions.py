@@ -6,20 +6,18 @@ import math
 import statistics
 from typing import TYPE_CHECKING
 
-from llmini.report import comparisons, labels, orderings, paired, reported, retention
-from llmini.report.answers import ranked, ratio_of_languages, there
+from llmini.report import comparisons, findings, labels, orderings, paired, reported, retention, standing
+from llmini.report.answers import ratio_of_languages, there
 from llmini.report.display import number
 from llmini.report.figures_damage import MAIN
 from llmini.report.figures_language import CALIBRATED, seeds
 from llmini.report.sentences import (
     arabic_change,
-    arabic_per_language,
     arabic_points,
     change,
     listed,
     name,
     nothing,
-    per_language,
     points,
     said,
 )
@@ -67,14 +65,12 @@ def outliers(results: Results) -> Shown:
     before, after = (there(results, labels.PRUNE, outliers=planted) for planted in (False, True))
     if not before or not after:
         return nothing()
-    plain, planted = ({code: ranked(results, runs, code) for code in labels.SUITES} for runs in (before, after))
+    plain, planted = (standing.ranking(results, runs, labels.method, name) for runs in (before, after))
     return said(
-        f"As trained, from closest to the dense model to farthest, the pruners rank {per_language(plain)}. "
-        f"With planted "
-        f"outliers they rank {per_language(planted)}.",
-        f"ترتيب الطرق كما دُرّب النموذج، من الأقرب إلى الأصل إلى الأبعد عنه: {arabic_per_language(plain)}. "
-        f"وترتيبها بعد زرع "
-        f"القيم الشاذة: {arabic_per_language(planted)}.",
+        f"As trained, from closest to the dense model to farthest by KL, level where 95 % intervals meet, the pruners "
+        f"rank {plain[0]}. With planted outliers they rank {planted[0]}.",
+        f"ترتيب الطرق كما دُرّب النموذج، من الأقرب إلى الأصل إلى الأبعد عنه (و«معه» حيث تتداخل الفترتان): {plain[1]}. "
+        f"وترتيبها بعد زرع القيم الشاذة: {planted[1]}.",
     )
 
 
@@ -192,7 +188,7 @@ def cost(results: Results) -> Shown:
 
 
 def closing(results: Results) -> Shown:
-    """The answer to the report's question: mean losses per class of methods, and which language loses more."""
+    """The answer to the report's question: mean losses by class of methods, which language loses more, and findings."""
     runs = [cell for cell in comparisons.compressed(results) if cell[0] in results.studied()]
     runs = [cell for cell in runs if not math.isnan(paired.gap(results, cell[2])["value"])]
     if not runs:
@@ -211,15 +207,16 @@ def closing(results: Results) -> Shown:
     ratios = [ratio_of_languages(results, run) for _, _, run in runs]
     ratios = [ratio for ratio in ratios if not math.isnan(ratio)]
     middle = statistics.median(ratios) if ratios else math.nan
+    more_words, more_arabic = findings.headline(results)
     return said(
         f"On average over the measured models, of the {labels.tier(results.tier)}: {'; '.join(english)}. Of "
         f"{len(runs)} "
         f"compressed models {more} lost more Arabic and {less} more English by an interval that excludes "
         f"zero, and the median "
-        f"KL to dense is {number(middle, 2)} times as large on Arabic text as on English text.",
+        f"KL to dense is {number(middle, 2)} times as large on Arabic text as on English text. {more_words}".strip(),
         f"متوسط أثر الضغط في النماذج المقيسة هنا: {'؛ '.join(arabic)}. عدد النماذج المضغوطة التي خسرت من "
         f"العربية أكثر، بفترة لا "
         f"تضم الصفر: {more} من {len(runs)}؛ وعدد التي خسرت من الإنجليزية أكثر: {less}. ووسيط نسبة التباعد عن "
         f"الأصل في النص "
-        f"العربي إلى التباعد في النص الإنجليزي: {number(middle, 2)}.",
+        f"العربي إلى التباعد في النص الإنجليزي: {number(middle, 2)}. {more_arabic}".strip(),
     )

@@ -29,7 +29,8 @@ NAMES = {"ft_v1": "FT-v1", "ft_v2": "FT-V2"}  # as the study prints them
 # Options that an ablation changes, and what a main run leaves unsaid.
 DEFAULTS = {"replay": 0.1, "order": "forward", "start": START, "adapter": ""}
 ORDERS = ("forward", "stages", "curriculum", "")
-WORDS = {"full": "every weight", "lora": "LoRA", "qlora": "LoRA on an NF4 base", "reversed": "stages reversed", "mixed": "stages mixed"}
+WORDS = {"full": "every weight", "lora": "LoRA", "qlora": "LoRA on an NF4 base", "reversed": "stages reversed",
+         "mixed": "stages mixed"}  # fmt: skip
 
 
 class Line(NamedTuple):

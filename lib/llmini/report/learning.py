@@ -8,7 +8,7 @@ import re
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
-from llmini.records import read_all
+from llmini.records import read_all, read_record
 from llmini.report import display, labels, learning_paired, learning_runs, measured
 from llmini.report.learning_answers import answer, behaviour_answer, teacher_answer
 from llmini.report.learning_curves import curves, subset_figure
@@ -27,9 +27,25 @@ SHOWN = 220  # letters of a text in a table
 
 
 def results(tier: str, runs: Iterable[Run]) -> Results:
-    """The records of ``runs``. Raises UserError when one is missing."""
-    table, items, provenance = read_all({run.folder for run in runs})
+    """The records of ``runs``, and those of their step controls that were made from the same code and data.
+
+    Raises UserError when a record of ``runs`` is missing; a control may be.
+    """
+    runs = list(runs)
+    table, items, provenance = read_all({run.folder for run in (*runs, *controls(runs))})
     return measured.build(table, items, tier, provenance, ("kd",))
+
+
+def controls(runs: Iterable[Run]) -> list[Run]:
+    """The controls of as many steps as each of ``runs``, of its seed and preset, that another notebook start left."""
+    found = []
+    for run in runs:
+        if run.method in labels.CONTROLS:
+            shared = tuple((name, value) for name, value in run.params if name in ("seed", "preset"))
+            beside = dataclasses.replace(run, method=labels.CONTROLS[run.method], params=shared)
+            if beside.fresh(read_record(run.folder / "record.json").get("provenance", {}).get("fingerprint")):
+                found.append(beside)
+    return found
 
 
 def plan(runs: Iterable[Run]) -> display.Shown:
@@ -108,10 +124,13 @@ def scores(results: Results) -> display.Shown:
                 row[(group, "against the control")] = display.span(found, sign=True, missing="–")
         if trained:
             row[("Step control", "name")] = named.get(beside, "–")
+            if beside and learning_runs.get(results, beside).method != labels.CONTROLS[line.method]:
+                row[("Step control", "name")] += " (fewer steps)"
         rows.append(row)
     note = ("Accuracy: ArabicMMLU and metabench means. KL in nats a token. ") + (
-        "Against the control: points of accuracy beyond SFT that went on with SFT for as many steps (or for the steps "
-        "of the control named), with a 95 % paired bootstrap interval over items." if trained else "")  # fmt: skip
+        "Against the control: points of accuracy beyond SFT that went on with SFT for as many steps, which is the "
+        "control named (one of fewer steps where that was not run), with a 95 % paired bootstrap interval over items."
+        if trained else "")  # fmt: skip
     title = f"{_about(results)}, {labels.tier(results.tier)}"
     digits = {"accuracy, %": 1, "GSM8K, %": 1, "KL to base": 4}
     return display.show(display.frame(rows, ["model"], title, note.strip(), digits, "–"))

@@ -1,8 +1,4 @@
-"""What the study claims of distillation, beside what was measured here, with a verdict by rule.
-
-A verdict reads a 95 % interval: *confirmed* where all of it agrees with the claim, *not confirmed* where all of it
-disagrees, and otherwise *cannot be told at this size*.
-"""
+"""What the study claims of distillation, beside what was measured here, with a verdict by rule (:mod:`.verdict`)."""
 
 from __future__ import annotations
 
@@ -10,78 +6,36 @@ import itertools
 import math
 import statistics
 from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from llmini.report import labels, learning_paired, learning_runs, reported
 from llmini.report.display import frame, number, signed, span
 from llmini.report.learning_tables import printed
+from llmini.report.verdict import (
+    ABSENT,
+    ASIDE,
+    CONFIRMED,
+    HERE,
+    MARGIN,
+    REFUTED,
+    STUDY,
+    UNKNOWN,
+    Claim,
+    Part,
+    falls,
+    keeps,
+    rises,
+    same,
+)
 
 if TYPE_CHECKING:
     import pandas
 
     from llmini.report.measured import Results
 
-CONFIRMED, REFUTED, UNKNOWN, ABSENT = "confirmed", "not confirmed", "cannot be told at this size", "not measured"
-MARGIN = 100 / 30  # points: one of the study's 30 questions, the least difference that it could see
+__all__ = ["ABSENT", "ASIDE", "CONFIRMED", "HERE", "MARGIN", "REFUTED", "STUDY", "UNKNOWN", "Claim", "Part", "claims",
+           "falls", "keeps", "rises", "same", "table"]  # fmt: skip
 PERPLEXITY = 3.0  # percent: what the study's perplexities move at most (Table 16, SelecTKD)
-STUDY, HERE = "The study", "Asked here"
-
-
-class Part(NamedTuple):
-    """One measurement that a claim rests on: its words and its verdict."""
-
-    text: str
-    verdict: str
-
-
-class Claim(NamedTuple):
-    """A claim, the tables it stands in, what they print, and what it rests on here."""
-
-    of: str
-    statement: str
-    source: str
-    printed: str
-    parts: list[Part]
-
-    @property
-    def verdict(self) -> str:
-        """The least favourable of the parts' verdicts."""
-        found = {part.verdict for part in self.parts}
-        return next(word for word in (REFUTED, ABSENT, UNKNOWN, CONFIRMED) if word in found or word == CONFIRMED)
-
-    @property
-    def measured(self) -> str:
-        """The parts in words; of many, those that decide."""
-        parts = self.parts if len(self.parts) <= 3 else [part for part in self.parts if part.verdict == self.verdict]
-        return "; ".join(part.text for part in parts[:3]) + ("; …" if len(parts) > 3 else "")
-
-
-def rises(cell: dict[str, float]) -> str:
-    """Verdict on "this difference is above zero"."""
-    if math.isnan(cell["low"]):
-        return ABSENT
-    return CONFIRMED if cell["low"] > 0 else REFUTED if cell["high"] < 0 else UNKNOWN
-
-
-def falls(cell: dict[str, float]) -> str:
-    """Verdict on "this difference is below zero"."""
-    return rises({"low": -cell["high"], "high": -cell["low"]})
-
-
-def same(cell: dict[str, float]) -> str:
-    """Verdict on "no difference": within the margin it is, away from zero it is not."""
-    if math.isnan(cell["low"]):
-        return ABSENT
-    if cell["low"] > -MARGIN and cell["high"] < MARGIN:
-        return CONFIRMED
-    return REFUTED if cell["low"] > 0 or cell["high"] < 0 else UNKNOWN
-
-
-def keeps(cell: dict[str, float]) -> str:
-    """Verdict on "nothing is lost": at most the margin is."""
-    if math.isnan(cell["low"]):
-        return ABSENT
-    return CONFIRMED if cell["low"] > -MARGIN else REFUTED if cell["high"] < 0 else UNKNOWN
 
 
 class Book:
@@ -102,6 +56,16 @@ class Book:
         facing = learning_runs.facing(*(learning_runs.find(self.results, stage) for stage in (first, second)))
         cell = learning_paired.scores(self.results, facing, side)
         return Part(f"{words} {span(cell, sign=True)}".strip(), rule(cell))
+
+    def beside(self, stage: str, side: str) -> Part:
+        """What a stage adds to SFT of as many steps: told beside a claim, whatever its verdict."""
+        control = labels.CONTROLS[stage]
+        facing = learning_runs.facing(*(learning_runs.find(self.results, name) for name in (control, stage)))
+        cell = learning_paired.scores(self.results, facing, side)
+        if math.isnan(cell["value"]):
+            return Part("its step control was not run", ASIDE)
+        seeds = " (one seed)" if cell["seeds"] == 1 else ""
+        return Part(f"against {labels.method(control)}{seeds}, {span(cell, sign=True)}", ASIDE)
 
 
 def claims(results: Results) -> list[Claim]:
@@ -170,7 +134,7 @@ def _accuracy(book: Book) -> Iterator[Claim]:
                 [book.scores("base", "sft_kd", "gsm8k", rises)])  # fmt: skip
     yield Claim(STUDY, "SelecTKD raises GSM8K", "Tables 12 and 23",
                 f"{_printed(12, 'base', 'selectkd', benchmark='gsm8k')}",
-                [book.scores("base", "selectkd", "gsm8k", rises)])  # fmt: skip
+                [book.scores("base", "selectkd", "gsm8k", rises), book.beside("selectkd", "gsm8k")])  # fmt: skip
     yield Claim(STUDY, "Token-KD and SelecTKD hardly move perplexity", "Table 16",
                 f"{_printed(16, 'base', 'token_kd', 2, metric='perplexity')} and "
                 f"{printed(16, 'selectkd', metric='perplexity'):.2f}",
@@ -234,6 +198,8 @@ def _here(book: Book) -> Iterator[Claim]:
     for stage, control in labels.CONTROLS.items():
         yield Claim(HERE, f"{labels.method(stage)} is better than SFT that goes on for as many steps", "–", "–",
                     [book.scores(control, stage, "both", rises, "mean of the languages")])  # fmt: skip
+    yield Claim(HERE, "SelecTKD raises GSM8K beyond SFT that goes on for as many steps", "–", "–",
+                [book.scores(labels.CONTROLS["selectkd"], "selectkd", "gsm8k", rises)])  # fmt: skip
     for stage, control in labels.CONTROLS.items():
         yield Claim(HERE, f"{labels.method(stage)} answers more of the pairs than SFT that goes on for as many steps",
                     "–", "–", [book.pairs(control, stage, "acc", "both", rises, "mean of the languages")])  # fmt: skip
@@ -251,5 +217,6 @@ def table(results: Results) -> pandas.DataFrame:
     note = ("Measured: differences in points, mean over the training seeds, with 95 % intervals over items and seeds. "
             "Confirmed: the whole interval agrees; not confirmed: the whole interval disagrees. Equality holds where "
             f"the interval lies within {MARGIN:.1f} points, one of the study's 30 questions; perplexity within "
-            f"{PERPLEXITY:g} %; shares and deviations are compared as they are.")  # fmt: skip
+            f"{PERPLEXITY:g} % in the seed that moves it most; shares and deviations are compared as they are. What "
+            "stands against a control is told beside the claim and decides nothing.")  # fmt: skip
     return frame(rows, ["by", "claim"], f"The claims on distillation, {labels.tier(results.tier)}", note)

@@ -86,11 +86,11 @@ def student(results: Results) -> str:
 
 
 def control(results: Results, line: Line) -> str | None:
-    """The step control of as many steps as ``line`` took, of its seed; else the longest shorter one; else None."""
+    """The step control of as many steps as ``line`` took, of its seed and preset; else the longest shorter; or None."""
     names = list(labels.CONTROLS.values())
     wanted = labels.CONTROLS.get(line.method)
     for name in reversed(names[: names.index(wanted) + 1] if wanted else []):
-        runs = find(results, name, behaviour=line.behaviour)
+        runs = find(results, name, behaviour=line.behaviour, preset=line.preset)
         if line.seed in runs:
             return runs[line.seed]
     return None

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import html
 import math
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from llmini.records import read_all
-from llmini.report import display, labels, measured, paired, style
+from llmini.report import display, labels, measured, paired, standing, style
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -93,24 +94,27 @@ def figure(results: Results) -> Figure:
 
 
 def answer(results: Results) -> display.Shown:
-    """Two sentences from the numbers: which run stays closest to dense, and in which language the others lose more."""
+    """From the numbers: which runs stay closest to dense and go farthest, where the intervals tell, and in which
+    language the runs lose more.
+    """
     runs = [run for run in ordered(results) if results.runs.at[run, "method"] != labels.DENSE]
     runs = [run for run in runs if not math.isnan(results.divergence(run, "ar").value)]
     if not runs:
         return display.Shown("<p>Nothing was measured.</p>", "Nothing was measured.")
-    distance = {run: results.divergence(run, "ar").value + results.divergence(run, "en").value for run in runs}
-    best, worst = min(distance, key=distance.get), max(distance, key=distance.get)
-    text = f"Closest to the dense model stays {name(results, best)} ({losses(results, best)})"
-    text += f"; farthest from it is {name(results, worst)} ({losses(results, worst)}). " if worst != best else ". "
+    named = {name(results, run): run for run in runs}
+    text, arabic_text = standing.ends(results, named, str, lambda word: f"<bdi>{html.escape(word)}</bdi>")
+    outer = {word for code in ("ar", "en") for far in (False, True) for word in standing.end(results, named, code, far)}
+    changes = "; ".join(f"{word}: {losses(results, run)}" for word, run in named.items() if word in outer)
+    text = f"{f'By KL, {text}. ' if len(runs) > 1 else ''}Accuracy against dense: {changes}. "
     gaps = {run: paired.gap(results, run) for run in runs}
     arabic = [run for run, gap in gaps.items() if gap["low"] > 0]
     english = [run for run, gap in gaps.items() if gap["high"] < 0]
     text += (f"Of {len(runs)} runs, {len(arabic)} lost more of their Arabic and {len(english)} more of their English "
              "by an interval that excludes zero; of the others this many items cannot say.")  # fmt: skip
-    arabic_text = (f"الأقرب إلى النموذج الأصلي <bdi>{name(results, best)}</bdi>. عدد التجارب التي خسرت من عربيتها أكثر "
+    arabic_text = (f"{f'{arabic_text}. ' if len(runs) > 1 else ''}عدد التجارب التي خسرت من عربيتها أكثر "
                    f"بفارقٍ تستبعد فترتُه الصفر: {len(arabic)} من {len(runs)}؛ وعدد التي خسرت من إنجليزيتها أكثر: "
                    f"{len(english)}.")  # fmt: skip
-    return display.Shown(f'<p>{text}</p>\n<p dir="rtl">{arabic_text}</p>', text)
+    return display.Shown(f'<p>{html.escape(text)}</p>\n<p dir="rtl">{arabic_text}</p>', text)
 
 
 def losses(results: Results, run: str) -> str:

@@ -105,6 +105,21 @@ def arabic_span(cell: Mapping[str, float]) -> str:
     return f"بين {low} و{high}"
 
 
+def side(value: float) -> str:
+    """``12.3 نقطة لصالح الإنجليزية``: English's lead with its winner instead of a sign."""
+    return f"{number(abs(value), 1)} نقطة لصالح {'الإنجليزية' if value >= 0 else 'العربية'}"
+
+
+def arabic_lead(cell: Mapping[str, float]) -> str:
+    """English's lead with its interval; an interval that changes sides names the winner at each end."""
+    if math.isnan(cell["low"]):
+        return side(cell["value"])
+    if cell["low"] * cell["high"] > 0:
+        low, high = sorted(abs(cell[end]) for end in ("low", "high"))
+        return f"{side(cell['value'])} (بين {number(low, 1)} و{number(high, 1)})"
+    return f"{side(cell['value'])} (بين {side(cell['low'])} و{side(cell['high'])})"
+
+
 def change(value: float) -> str:
     """``falls by 12 %`` or ``rises by 3 %``."""
     return f"{'falls' if value < 0 else 'rises'} by {abs(value):.0f} %"

@@ -1,25 +1,22 @@
-"""How every figure looks: colours, markers, fonts, and files whose bytes depend on the data alone."""
+"""How every figure looks: colours, markers, titles, legends and the words in it."""
 
 from __future__ import annotations
 
-import io
 import math
 import textwrap
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from functools import cache, wraps
-from pathlib import Path
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from llmini.records import write_atomic
 from llmini.report import labels
-from llmini.settings import root
+from llmini.report.picture import canvas, rendered, save, styled
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.axis import Axis
     from matplotlib.figure import Figure
 
+__all__ = ["absent", "apart", "beside", "canvas", "handles", "heading", "hues", "language", "languages", "logarithmic",
+           "offsets", "point", "rendered", "save", "styled", "words"]  # fmt: skip
 # One hue per method in every figure. Quantization: Paul Tol's "muted" scheme; pruning: three of Okabe and Ito's;
 # distillation: IBM's, its controls in greys.
 COLOURS = {
@@ -50,59 +47,7 @@ MARKERS = {"allam_7b": "o", "qwen3_8b": "s", "llama3_1_8b": "^", "gemma3_12b": "
 LANGUAGE_MARKERS = {"ar": "o", "en": "v"}  # where one model's two languages share a panel
 MEASURED_AR = {"pocket": "القياس هنا: نماذج الجيب", "full": "القياس هنا"}
 REPORTED_AR = "كما نُشر في الدراسة"
-RC = {
-    "font.family": "DejaVu Sans",  # shipped with matplotlib, and it holds the Arabic letters
-    "font.size": 9.0,
-    "axes.titlesize": 9.5,
-    "axes.spines.top": False,
-    "axes.spines.right": False,
-    "axes.grid": True,
-    "axes.axisbelow": True,
-    "grid.color": "#E4E4E4",
-    "grid.linewidth": 0.7,
-    "legend.frameon": False,
-    "legend.fontsize": 8.5,
-    "lines.markersize": 5.5,
-    "svg.hashsalt": "llmini",  # ids in an SVG file are hashed with it, not with a random number
-    "svg.fonttype": "path",
-    "path.simplify": True,
-}
-DPI = 150
-METADATA = {"png": {"Software": None}, "svg": {"Date": None, "Creator": None}}  # no date, no version
 GREY = "#666666"
-
-
-def styled(draw: Callable[..., Figure]) -> Callable[..., Figure]:
-    """Run ``draw`` under the house style, whatever the caller's matplotlib settings are."""
-
-    @wraps(draw)
-    def under_style(*args: Any, **options: Any) -> Figure:
-        import matplotlib
-
-        with matplotlib.rc_context():
-            matplotlib.rcdefaults()
-            matplotlib.rcParams.update(RC)
-            return draw(*args, **options)
-
-    return under_style
-
-
-def canvas(rows: int, columns: int, size: tuple[float, float], **options: Any) -> tuple[Figure, Any]:
-    """A figure outside pyplot (no global state) and its axes as a 2-d array. A notebook shows it without pyplot."""
-    figure = _drawing()(figsize=size, layout="constrained")
-    figure.get_layout_engine().set(h_pad=0.06, w_pad=0.08, hspace=0.02, wspace=0.03)
-    return figure, figure.subplots(rows, columns, squeeze=False, **options)
-
-
-@cache
-def _drawing() -> type[Figure]:
-    from matplotlib.figure import Figure
-
-    class Drawing(Figure):
-        def _repr_png_(self) -> tuple[bytes, dict[str, int]]:
-            return rendered(self, "png"), {"width": round(96 * self.get_figwidth())}
-
-    return Drawing
 
 
 def words(figure: Figure, title: str, arabic: str, caption: str, legends: Sequence[tuple[float, list[Any], int]] = (),
@@ -199,55 +144,39 @@ def logarithmic(axis: Axis) -> None:
     axis.set_minor_formatter(between)
 
 
-def beside(axes: Axes, place: float, values: list[tuple[float, str]], left: bool) -> None:
-    """Write (value, colour) pairs beside the points at x = ``place``, pushed apart where the values are close."""
-    bottom, top = (math.log(limit) for limit in axes.get_ylim())
-    height = 72 * axes.figure.get_figheight() * 0.5 / (top - bottom)  # points per e-fold, about
-    last = -math.inf
-    for value, colour in sorted(pair for pair in values if pair[0] > 0):
-        last = max(math.log(value) * height, last + 9)
-        axes.annotate(f"{value:.2g}", (place, value), xytext=(-8 if left else 8, last - math.log(value) * height),
-                      textcoords="offset points", ha="right" if left else "left", va="center", fontsize=7.5,
-                      color=colour)  # fmt: skip
+def beside(axes: Axes, points: Sequence[tuple[float, float, str, str]], left: bool, share: float = 0.5) -> None:
+    """Write (x, y, words, colour) beside the points, pushed apart where they are close and led back by a thin line.
+
+    ``share``: the part of the figure's height that the panel takes, about. Call it when the limits of y are final.
+    """
+    scale = axes.yaxis.get_transform().transform
+    bottom, top = scale([*axes.get_ylim()])
+    height = 72 * axes.figure.get_figheight() * share / (top - bottom)  # points of the page a unit of the scale
+    there = sorted((point for point in points if math.isfinite(point[1])), key=lambda point: point[1])
+    exact = [float(scale([y])[0]) * height for _, y, _, _ in there]
+    for (x, y, words, colour), place, moved in zip(there, exact, apart(exact, 9), strict=True):
+        lead = {"arrowstyle": "-", "color": colour, "linewidth": 0.5, "shrinkA": 1, "shrinkB": 3}
+        axes.annotate(words, (x, y), xytext=(-12 if left else 12, moved - place), textcoords="offset points",
+                      ha="right" if left else "left", va="center", fontsize=7.5, color=colour,
+                      arrowprops=lead if abs(moved - place) > 2 else None)  # fmt: skip
+
+
+def apart(places: Sequence[float], gap: float) -> list[float]:
+    """Rising ``places`` moved, by the least squares, until neighbours are ``gap`` apart.
+
+    Pool-adjacent-violators on the places less their share of the gaps (Ayer et al., 1955).
+    """
+    pools: list[tuple[float, int]] = []  # mean and count
+    for number, place in enumerate(places):
+        mean, count = place - number * gap, 1
+        while pools and pools[-1][0] > mean:
+            before, size = pools.pop()
+            mean, count = (before * size + mean * count) / (size + count), size + count
+        pools.append((mean, count))
+    level = [mean for mean, count in pools for _ in range(count)]
+    return [mean + number * gap for number, mean in enumerate(level)]
 
 
 def offsets(count: int, spread: float = 0.5) -> list[float]:
     """``count`` positions around 0, evenly over ``spread``: what keeps the models of one line apart."""
     return [0.0] * count if count < 2 else [spread * (i / (count - 1) - 0.5) for i in range(count)]
-
-
-@dataclass(frozen=True)
-class Picture:
-    """A saved figure; a notebook cell that ends with one shows it."""
-
-    name: str
-    png: bytes
-    width: int
-
-    def _repr_png_(self) -> tuple[bytes, dict[str, int]]:
-        return self.png, {"width": self.width}
-
-    def __repr__(self) -> str:
-        return f"figure {self.name}"
-
-
-def save(figure: Figure, folder: str | Path, name: str) -> Picture:
-    """Write ``FOLDER/NAME.png`` and ``.svg`` (from the checkout's root unless absolute); the same figure gives the
-    same bytes: no date, no random ids. Returns the picture for display.
-    """
-    files = {suffix: rendered(figure, suffix) for suffix in METADATA}
-    for suffix, content in files.items():
-        write_atomic(root() / folder / f"{name}.{suffix}", lambda path, data=content: path.write_bytes(data))
-    return Picture(name, files["png"], round(figure.get_figwidth() * 96))
-
-
-def rendered(figure: Figure, suffix: str) -> bytes:
-    """``figure`` as a PNG or SVG file's bytes, under the house style."""
-    import matplotlib
-
-    buffer = io.BytesIO()
-    with matplotlib.rc_context():
-        matplotlib.rcdefaults()
-        matplotlib.rcParams.update(RC)
-        figure.savefig(buffer, format=suffix, dpi=DPI, metadata=METADATA[suffix], facecolor="white")
-    return buffer.getvalue()
