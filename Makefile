@@ -7,7 +7,7 @@ export LLMINI_ROOT := $(CURDIR)
 export PYTHONWARNINGS := ignore
 export TOKENIZERS_PARALLELISM := false
 
-.PHONY: help setup study study-all publish report lab test test-all lint bench pocket-models pocket-tasks clean
+.PHONY: help setup study study-all publish report lab test test-all lint bench pocket-models pocket-tasks acai acai-serve clean
 
 help:            ## this list
 	@grep -E '^[a-z-]+:.*##' Makefile | sed 's/:.*##/\t/' | expand -t 18
@@ -63,6 +63,13 @@ pocket-models: setup  ## train the pocket models again from nothing, into runs/p
 
 pocket-tasks: setup   ## write the pocket benchmarks again
 	$(BIN)/python -m llmini.pocket.tasks
+
+acai:            ## fetch the browser application's third-party code by its lock file, and list its files
+	@command -v npm >/dev/null || { echo "acai: node 20 and npm are needed: apt install nodejs npm" >&2; exit 2; }
+	cd acai && node scripts/vendor.mjs && node scripts/precache.mjs
+
+acai-serve: acai setup  ## serve the browser application on localhost
+	$(BIN)/python acai/serve.py
 
 clean:           ## remove what was measured on this machine
 	rm -rf runs .snakemake
