@@ -105,8 +105,9 @@ def sweep_figure(results: Results) -> Figure:
                     right.plot([t], [value], marker=style.LANGUAGE_MARKERS[code], color=HUE, linestyle="none", zorder=2)
         right.set(xlabel="t", ylabel="accuracy, %\nالدقة")
     style.words(figure, "What does merging trade?", "بمَ يُبادل الدمج؟",
-                f"{labels.tier(results.tier).capitalize()}, {learning_runs.student(results)}. slerp between two tuned "
-                "models; every seed a point, lines through their means.", [(0.5, style.languages(), 2)])  # fmt: skip
+                f"{labels.tier(results.tier).capitalize()}, {learning_runs.student(results)}. slerp from the "
+                "student (t = 0) to itself tuned on translated instructions (t = 1); every seed a point.",
+                [(0.5, style.languages(), 2)])  # fmt: skip
     return figure
 
 
