@@ -51,8 +51,9 @@ def curriculum_table(results: Results) -> pandas.DataFrame:
         row[(here, "seeds")] = max(map(len, found.values()))
         out.append(row)
     note = ("The study prints the number 18 over this table and over that of theta. LoRA r=16, alpha=32 on attention "
-            "and feed-forward projections in both. FT-v1 learns each stage's corpora as plain text, FT-V2 the same "
-            "with instruction-format data mixed in, here in the place of as many documents. Samples here: of the "
+            "and feed-forward projections in the study, every weight in the pocket tier. FT-v1 learns each stage's "
+            "corpora as plain text, FT-V2 the same with instruction-format data mixed in, here in the place of as many "
+            "documents. Samples here: of the "
             "lowest seed, those of the replay included.")  # fmt: skip
     whole = {key[1]: 0 for row in out for key in row if isinstance(key, tuple)}
     return frame(out, ["stage"], "The curriculum of fine-tuning", note, whole, missing="not run")
