@@ -63,4 +63,11 @@ async function ask(content, how = {}, stop = Infinity) {
   }
 }
 
-window.test = { llm, load, folder, ask, keep, upgrade, requests, long, plain };
+/** The whole text of an answer. */
+async function text(content) {
+  let whole = '';
+  for await (const token of llm.generate([{ role: 'user', content }])) whole += token.text;
+  return whole;
+}
+
+window.test = { llm, load, folder, ask, text, keep, upgrade, requests, long, plain };

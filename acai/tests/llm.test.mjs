@@ -31,7 +31,8 @@ test('a manifest is read', () => {
 test('a manifest that is wrong or hostile is refused', () => {
   const wrong = [null, [], 'x', 3, {}, manifest({ version: 2 }), manifest({ name: {} }), manifest({ context: 0 }),
     manifest({ context: '2048' }), manifest({ forms: {} }), manifest({ forms: { dense: { file: 'x', files: ['x'] } } }),
-    manifest({ forms: { dense: { file: 'config.json', files: [] } } }), manifest({ self_test: { prompts: [{ ids: [] }] } }),
+    manifest({ forms: { dense: { file: 'config.json', files: [] } } }),
+    manifest({ self_test: { prompts: [{ ids: [] }] } }),
     manifest({ self_test: { prompts: [{ ids: [1], tokens: [-1] }] } }), files({ 'config.json': undefined }),
     files({ '../up.json': entry(1) }), files({ '/root.json': entry(1) }), files({ 'a/../b': entry(1) }),
     files({ 'a//b': entry(1) }), files({ 'a\\b': entry(1) }), files({ 'https://x/y': entry(1) }),

@@ -246,6 +246,7 @@ test('strange queries and documents do no harm', () => {
   for (const query of ['', '   ', '؟؟؟', '\u0000', '(((', 'x'.repeat(1e6), 'كلمة '.repeat(1e5), '\ud800', '\u202e']) assert.ok(Array.isArray(engine.search(query)));
   assert.equal(engine.add({ id: 'empty', title: '', text: '' }), 0);
   assert.throws(() => engine.add({ id: 'x' }), TypeError);
+  assert.throws(() => engine.add({ id: 'x', text: 'سر', user: null }), TypeError);
   assert.equal(engine.search('نص', { k: 2 }).length, 2);
 });
 
