@@ -80,7 +80,7 @@ def test_questions_of_a_file_are_found_at_any_depth(tmp_path):
             {"query": "two", "choices": ["question"]}, {"question_en": "three", "question_ar": "ثلاثة"}]  # fmt: skip
     path.write_text("\n".join(json.dumps(row, ensure_ascii=False) for row in rows), encoding="utf8")
     assert c.questions(path) == ["one", "واحد", "two", "three", "ثلاثة"]
-    path.write_text('{"text": "none here"}', encoding="utf8")
+    path.write_text('{"note": "none here"}', encoding="utf8")
     with pytest.raises(UserError, match="holds no question"):
         c.questions(path)
     path.write_text("{", encoding="utf8")
