@@ -52,7 +52,9 @@ def test_experiment(checkout, notebook, method, variant):
     assert {"size_disk", "compression_ratio", "perplexity", "bits_per_byte", "acc", "acc_norm", "exact_match",
             "kl_to_dense", "flip_rate", "gold_nll", "peak_memory"} <= metrics  # fmt: skip
     assert {row["language"] for row in record["rows"] if row["metric"] == "kl_to_dense"} == {"ar", "en", "gulf"}
-    assert "Closest to the dense model" in shown(done) and "stderr" not in shown(done)
+    # one method beside the dense model: it is named, or the items are said to be too few to rank it
+    assert any(words in shown(done) for words in ("losest to the dense model", "cannot say"))
+    assert "stderr" not in shown(done)
     # A second start finds its records and measures nothing.
     stamp = (checkout / f"runs/pocket/pocket-{family}-gemma3_12b-{variant}/record.json").stat().st_mtime_ns
     papermill(checkout, notebook, method=method, model="gemma3_12b")

@@ -17,17 +17,17 @@ export async function speak(language) {
 export const language = () => words.language;
 
 /** Whether there is a string of that key. */
-export const has = (key) => Object.hasOwn(words.table, key) || Object.hasOwn(words.table, `${key}.other`);
+export const has = (key) => Object.hasOwn(words.table, key);
 
 /**
- * The string of a key. `count` chooses among `key.zero`, `.one`, `.two`, `.few`, `.many`, `.other`.
+ * The string of a key. `count` chooses among `key.zero`, `.one`, `.two`, `.few`, `.many`; without such a form it is the key's own.
  * @param {string} key
  * @param {Record<string, string|number>} [params] put in the places `{name}`
  */
 export function t(key, params = {}) {
   const { table, plural } = words;
   const form = typeof params.count === 'number' ? `${key}.${plural.select(params.count)}` : key;
-  const found = [form, `${key}.other`, key].find((name) => Object.hasOwn(table, name));
+  const found = [form, key].find((name) => Object.hasOwn(table, name));
   if (!found) return key;
   return table[found].replace(/\{(\w+)\}/g, (place, name) => {
     if (!Object.hasOwn(params, name)) return place;

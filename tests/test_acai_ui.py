@@ -1,0 +1,427 @@
+"""The application itself in Chromium, with a real model: what people see and do.
+
+ACAI_SHOTS names a folder for the screenshots, ACAI_MODEL another exported model to run with.
+"""
+
+import contextlib
+import json
+import os
+import re
+import uuid
+from pathlib import Path
+
+import pytest
+
+import acai
+
+LANGUAGES = ("ar", "en")
+SIZES = {"desktop": {"width": 1280, "height": 800}, "phone": {"width": 390, "height": 844}}
+PATIENCE = 240_000  # milliseconds, on a busy machine
+HOSTILE = """<img src=x onerror="window.hurt=1"><script>window.hurt=2</script>
+
+[a](javascript:window.hurt=3) [e](https://evil.example/ "f") ![b](https://evil.example/pixel.png)
+<svg onload="window.hurt=4"></svg>
+<a href="https://evil.example/" onclick="window.hurt=5">c</a> <style>*{display:none}</style>
+<form action="/x"><button>d</button></form>"""
+VIOLATION = "addEventListener('securitypolicyviolation', (e) => console.error('CSP', e.violatedDirective))"
+NAMELESS = """() => [...document.querySelectorAll('button, input, textarea, a[href], select, meter, progress')]
+    .filter((e) => e.checkVisibility() && !(e.ariaLabel || e.textContent.trim() || e.labels?.length))
+    .map((e) => e.outerHTML.slice(0, 100))"""
+QUESTIONS = """() => new Promise((resolve) => {
+    const asked = indexedDB.open('acai');
+    asked.onsuccess = () => {
+        const all = asked.result.transaction('queries').objectStore('queries').getAll();
+        all.onsuccess = () => { asked.result.close(); resolve(all.result.map(({ text }) => text)); };
+    };
+})"""
+WIDE = """() => [...document.querySelectorAll('#app *')].filter((e) => e.checkVisibility()
+    && e.getBoundingClientRect().width > innerWidth + 1 && !e.closest('.scroll, .chips, pre'))
+    .map((e) => e.className)"""
+FOCUSED = "(document.activeElement.id || document.activeElement.name || document.activeElement.className)"
+LAST = "document.querySelector('#stream').scrollTop = document.querySelector('.exchange:last-child').offsetTop - 90"
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory):
+    named = os.environ.get("ACAI_MODEL")
+    return Path(named) if named else acai.model(tmp_path_factory)
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory, model):
+    with acai.serving(acai.site(tmp_path_factory.mktemp("site") / "app", tests=False), model) as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def context(tmp_path_factory):
+    with acai.browser(tmp_path_factory.mktemp("profile"), viewport=SIZES["desktop"], accept_downloads=True) as running:
+        running.set_default_timeout(PATIENCE)
+        yield running
+        assert running.left == []  # nothing was asked of another machine
+
+
+@pytest.fixture(scope="module")
+def opened(context, server):
+    """The application, loaded once, and what its console said."""
+    page = context.new_page()
+    page.wrong = acai.errors(page)
+    page.add_init_script(VIOLATION)
+    start(page, server.url)
+    return page
+
+
+@pytest.fixture
+def page(opened):
+    """The application in Arabic on a new chat, as the guest; nothing may go wrong on its console."""
+    if opened.get_attribute("html", "lang") != "ar":
+        opened.click(".tongue")
+    opened.keyboard.press("Escape")
+    opened.click(".brand")
+    opened.wait_for_selector(".welcome")
+    del opened.wrong[:]
+    yield opened
+    assert opened.wrong == []
+
+
+def start(page, url):
+    page.goto(url)
+    page.wait_for_selector("body[data-ready]")
+    page.wait_for_selector(".state.ready")
+
+
+def ask(page, text, agent=None):
+    """Write and send; the last exchange when its answer is whole."""
+    page.check(f".composer input[value='{agent or ''}']", force=True)
+    page.fill("#question", text)
+    page.press("#question", "Enter")
+    page.wait_for_selector(".exchange:last-child .answer[aria-busy=false] .foot > *")
+    return page.locator(".exchange:last-child")
+
+
+def view(page, name):
+    page.click(f".tab[data-view={name}]")
+    page.wait_for_selector(f"body[data-view={name}]")
+
+
+def answer_dialog(page, text=None):
+    if text is not None:
+        page.fill("dialog input", text)
+    page.click("dialog button[type=submit]")
+    page.wait_for_selector("dialog", state="detached")
+
+
+def backup(responses, title="محادثة", name="guest"):
+    """A backup with one chat: (agent, question, fields of the response)."""
+    chat, stores = str(uuid.uuid4()), {"chats": [], "queries": [], "responses": []}
+    stores["chats"].append({"id": chat, "created": 1, "updated": 9e12 / 3, "title": title})
+    for place, (agent, question, fields) in enumerate(responses):
+        query = {"id": str(uuid.uuid4()), "created": place + 1, "chat": chat, "text": question, "agent": agent}
+        stores["queries"].append(query)
+        stores["responses"].append({"id": str(uuid.uuid4()), "created": place + 1, "chat": chat, "query": query["id"],
+                                    "agent": agent, "state": "complete", **fields})  # fmt: skip
+    return {"format": "acai-backup", "version": 2, "name": name, "stores": stores}
+
+
+def bring(page, told, name="backup.json"):
+    view(page, "settings")
+    page.locator(".note .button.only").evaluate_all("all => all.forEach((one) => one.click())")
+    content = told if isinstance(told, bytes) else json.dumps(told).encode()
+    page.set_input_files("#backup", {"name": name, "mimeType": "application/json", "buffer": content})
+    page.wait_for_selector(".note")
+    note = page.inner_text(".note:last-child p")
+    page.click(".note:last-child .button")
+    return note
+
+
+def test_every_string_is_in_both_languages():
+    files = {language: acai.ACAI / f"strings/{language}.json" for language in LANGUAGES}
+    tables = {language: json.loads(path.read_text("utf8")) for language, path in files.items()}
+    forms = r"\.(zero|one|two|few|many)$"
+    plain = {language: {re.sub(forms, "", key) for key in table} for language, table in tables.items()}
+    assert plain["ar"] == plain["en"]
+    places = [{re.sub(forms, "", key): set(re.findall(r"\{(\w+)\}", text)) for key, text in table.items()
+               if not key.endswith((".zero", ".one", ".two"))} for table in tables.values()]  # fmt: skip
+    assert places[0] == places[1]
+    sources = [path for folder in (".", "presentation", "agents", "services", "models", "router")
+               for path in (acai.ACAI / folder).glob("*.js" if folder == "." else "**/*.js")]  # fmt: skip
+    used = set()
+    for path in sources:
+        text = path.read_text("utf8")
+        used |= set(re.findall(r"\bt\('([a-z]+\.\w+)'", text))
+        used |= set(re.findall(r"(?:Error|status|fault)\(\s*'((?:llm|doc|web|models|backup|agents)\.\w+)'", text))
+        used |= set(re.findall(r"key: '(agents\.\w+)'", text))
+    keys = re.search(r"KEYS = .*?\}\)", (acai.ACAI / "agents/events.js").read_text("utf8"), re.S)[0]
+    used |= set(re.findall(r"'(agents\.\w+)'", keys))
+    assert used - plain["ar"] == set()
+    arabic = {key: text for key, text in tables["ar"].items() if text and not re.search(r"[\u0600-\u06ff]", text)}
+    assert arabic == {"unit.byte": arabic.get("unit.byte")} or not arabic
+
+
+def test_the_page_is_arabic_and_turns(page):
+    assert (page.get_attribute("html", "lang"), page.get_attribute("html", "dir")) == ("ar", "rtl")
+    assert page.locator(".card").count() == 6
+    page.click(".tongue")
+    page.wait_for_selector("html[lang=en][dir=ltr]")
+    assert "How can I help?" in page.inner_text(".welcome")
+    assert page.locator(".chip.bani").inner_text() == "Bani"
+    for name in ("documents", "model", "settings", "chat"):
+        view(page, name)
+        assert page.evaluate(NAMELESS) == []
+    page.click(".tongue")
+    page.wait_for_selector("html[lang=ar][dir=rtl]")
+
+
+def test_an_answer_is_written_kept_and_nothing_leaves(page, model):
+    exchange = ask(page, "مع سالم 12 لؤلؤة، أعطى أخته 5 منها، فكم بقي معه؟", "hakeem")
+    written = exchange.locator(".agent-part").inner_text()
+    assert len(written) > 10
+    assert exchange.locator(".confidence meter").count() == 1
+    view(page, "model")
+    assert page.inner_text("#requests") == "طلبات الشبكة: 0"
+    assert re.search(r"[\d.]+ وحدة في الثانية", page.inner_text(".counts"))
+    if "facts" not in json.loads((model / "manifest.json").read_text("utf8")):
+        assert page.inner_text(".facts >> nth=1").count("لم يُقَس") == 4
+    start(page, page.url)
+    page.click(".chats .chat-link >> nth=0")
+    page.wait_for_selector(".exchange .agent-part")
+    assert page.locator(".exchange .agent-part").inner_text() == written
+
+
+def test_the_router_chooses_and_the_user_overrules(page):
+    exchange = ask(page, "مع سالم 12 لؤلؤة أعطى أخته 5 منها فكم بقي معه؟")
+    assert "حكيم" in exchange.locator(".way").inner_text()
+    exchange = ask(page, "مع سالم 12 لؤلؤة أعطى أخته 5 منها فكم بقي معه؟", "lughawi")
+    assert "اخترت أنت لغوي" in exchange.locator(".way").inner_text()
+    assert exchange.locator("table.words, .part").count()
+
+
+def test_a_dropped_document_is_found_and_its_passage_opens(page):
+    view(page, "documents")
+    text = "دليل المرسى. رسم رسو القارب الخشبي في مرسى الزلاق ثلاثة عشر دينارًا في الشهر، ويُدفع قبل اليوم الخامس."
+    page.set_input_files("#files", {"name": "مرسى <b>x.txt", "mimeType": "text/plain", "buffer": text.encode()})
+    page.wait_for_selector(".documents .item")
+    assert "مرسى <b>x" in page.inner_text(".documents .chat-title")
+    view(page, "chat")
+    exchange = ask(page, "كم رسم رسو القارب الخشبي في مرسى الزلاق؟", "bahith")
+    exchange.locator("details summary").evaluate_all("all => all.forEach((one) => one.click())")
+    source = exchange.locator(".source", has_text="مرسى <b>x").first
+    source.click()
+    page.wait_for_selector("#passage mark")
+    assert "ثلاثة عشر دينارًا" in page.inner_text("#passage mark >> nth=0")
+    page.click("#passage > .button")
+    page.wait_for_selector("#passage .passage-more mark")
+    page.keyboard.press("Escape")
+    assert page.locator("#passage").is_hidden()
+    assert source.evaluate("(one) => one === document.activeElement")
+    view(page, "documents")
+    page.click(".documents .item .button >> nth=1")
+    answer_dialog(page)
+    page.wait_for_selector(".documents .item", state="detached")
+    view(page, "chat")
+    exchange = ask(page, "كم رسم رسو القارب الخشبي في مرسى الزلاق؟", "bahith")
+    assert "مرسى <b>x" not in exchange.locator(".parts").text_content()
+
+
+def test_keys_send_break_and_stop(page):
+    page.fill("#question", "سطر")
+    page.press("#question", "Shift+Enter")
+    page.keyboard.type("ثان")
+    assert page.input_value("#question") == "سطر\nثان"
+    page.check(".composer input[value=hakeem]", force=True)
+    page.fill("#question", "اكتب قصة طويلة عن البحر والسفن واللؤلؤ خطوة خطوة")
+    page.press("#question", "Enter")
+    page.wait_for_selector(".composer .stop:not([hidden])")
+    page.keyboard.press("Escape")
+    page.wait_for_selector(".exchange:last-child .answer[aria-busy=false] .foot > *")
+    assert page.locator(".composer .send").is_visible()
+    assert "أُوقف" in page.inner_text(".exchange:last-child") or page.locator(".agent-part").count()
+    page.focus(".skip")
+    page.keyboard.press("Enter")
+    assert page.evaluate(FOCUSED) == "main"
+    reached = set()
+    for _ in range(60):
+        page.keyboard.press("Tab")
+        reached.add(page.evaluate(FOCUSED))
+    assert {"question", "agent", "tab", "state"} <= reached
+
+
+def test_two_users_and_deletion(page):
+    ask(page, "سؤال الضيف", "hakeem")
+    view(page, "settings")
+    page.click(".group:has(.people) > .button")
+    answer_dialog(page, "أمل")
+    page.wait_for_selector(".who:has-text('أمل')")
+    view(page, "chat")
+    page.wait_for_selector(".welcome")
+    assert page.locator(".chats .chat-link").count() == 0
+    ask(page, "سؤال أمل", "hakeem")
+    assert page.locator(".chats .chat-link").count() == 1
+    view(page, "settings")
+    page.click(".people .current .button >> nth=1")
+    answer_dialog(page)
+    page.wait_for_selector(".who:has-text('ضيف')")
+    view(page, "chat")
+    assert "سؤال الضيف" in page.inner_text(".chats")
+    assert "سؤال أمل" not in page.inner_text(".chats")
+    left = page.evaluate(QUESTIONS)
+    assert "سؤال أمل" not in left and "سؤال الضيف" in left
+
+
+def test_export_deletion_import(page, tmp_path):
+    ask(page, "سؤال يُصدَّر", "hakeem")
+    view(page, "settings")
+    with page.expect_download() as download:
+        page.click(".group:has(#backup) .button >> nth=0")
+    kept = tmp_path / "backup.json"
+    download.value.save_as(kept)
+    assert json.loads(kept.read_text("utf8"))["stores"]["queries"]
+    page.click(".group:last-child .button >> nth=0")
+    answer_dialog(page)
+    page.wait_for_selector(".note:has-text('تم الحذف')")
+    view(page, "chat")
+    assert page.locator(".chats .chat-link").count() == 0
+    assert "تم الاستيراد" in bring(page, kept.read_bytes())
+    view(page, "chat")
+    assert "سؤال يُصدَّر" in page.inner_text(".chats")
+    assert "تالفة" in bring(page, kept.read_bytes().replace(b'"state":"complete"', b'"state":"x"'))
+    assert "ليس هذا الملف" in bring(page, kept.read_bytes()[:-9])
+
+
+def test_what_every_agent_ended_with_is_shown_again(page):
+    whole = "الآيبان رقم مصرفي. وطوله في البحرين 22."
+    passage = {"document": "bank-iban", "title": "الآيبان", "chunk": 0, "start": 0, "end": 20, "text": whole}
+    source = {"n": 1, "text": whole[19:], "quote": {"start": 19, "end": 39}, "passage": passage}
+    nodes = [{"id": "n1", "label": "المنامة"}, {"id": "n2", "label": "البحرين"}]
+    graph = {"nodes": nodes, "edges": [{"source": "n1", "target": "n2", "label": "عاصمة"}]}
+    word = {"word": "مكتوب", "candidates": [{"root": "كتب", "pattern": "مفعول"}], "lexicon": None}
+    equation = {"left": "12 - 5", "said": 8, "expected": 7, "correct": False}
+    step = {"text": "بقي معه 12 - 5 = 8 لآلئ", "equations": [equation]}
+    note = {"key": "agents.wrong_steps", "params": {"count": 1}}
+    claim = {"text": "الآيبان 22", "verdict": "supported", "n": 1, "source": source}
+    shown = {
+        "bahith": {"text": "طوله 22 [1] وهذا [7]", "sources": [source], "cited": [1]},
+        "muraqib": {"text": "-", "claims": [claim]}, "bani": {"text": "-", "graph": graph},
+        "lughawi": {"text": "-", "words": [word]},
+        "hakeem": {"text": "-", "steps": [step], "result": "8", "notes": [note]},
+    }  # fmt: skip
+    bring(page, backup([(agent, f"سؤال {agent}", {"text": part["text"], "order": [agent], "parts": {agent: part}})
+                        for agent, part in shown.items()], "عرض"))  # fmt: skip
+    view(page, "chat")
+    page.click(".chat-link:has-text('عرض')")
+    page.wait_for_selector(".agent-part.hakeem")
+    assert page.locator(".bahith .cite").all_inner_texts() == ["[1]"]
+    page.click(".bahith .cite")
+    assert page.inner_text("#passage mark") == "وطوله في البحرين 22."
+    page.keyboard.press("Escape")
+    assert "✓ مدعوم" in page.inner_text(".claims")
+    assert page.locator(".drawing .node").count() == 2
+    assert "عاصمة" in page.inner_text(".graph table")
+    with page.expect_download() as download:
+        page.click(".graph .button >> nth=1")
+    assert download.value.suggested_filename == "acai-graph.csv"
+    assert "ك\u00a0ت\u00a0ب" in page.inner_text(".words tbody")
+    assert "الصواب 7" in page.inner_text(".checks")
+    assert "خطوة واحدة حسابها خطأ" in page.inner_text(".hakeem .notes")
+
+
+def test_hostile_text_stays_text(page):
+    source = {"n": 1, "text": HOSTILE, "passage": {"title": HOSTILE, "text": HOSTILE, "document": HOSTILE}}
+    notes = [{"key": "constructor"}, {"key": "agents.unsupported", "params": {"count": HOSTILE}}, 5]
+    edges = [{"source": "a", "target": "b", "label": HOSTILE}]
+    parts = {"bahith": {"text": HOSTILE, "sources": [source], "cited": [1], "notes": notes},
+             "bani": {"text": 5, "graph": {"nodes": [{"id": "a", "label": HOSTILE}, {"id": "b"}], "edges": edges}}}
+    answer = {"text": HOSTILE, "order": ["bahith", "bani", "nobody"], "parts": parts,
+              "confidence": {"bahith": {"value": "x", "key": HOSTILE}}}  # fmt: skip
+    claims = [{"text": HOSTILE, "verdict": HOSTILE}, 7, None, "z"]
+    checked = {"text": "x", "order": ["muraqib"], "parts": {"muraqib": {"text": "y", "claims": claims}}}
+    bring(page, backup([("bahith", HOSTILE, answer), ("muraqib", "x", checked)], HOSTILE[:380]))
+    view(page, "documents")
+    content = f"<title>{HOSTILE}</title><body>{HOSTILE} كلام آخر".encode()
+    page.set_input_files("#files", {"name": "a.html", "mimeType": "text/html", "buffer": content})
+    page.wait_for_selector(".documents .item")
+    blocked = ("Executing inline event handler", "Applying inline style", "CSP")  # met by the parser of pages, not run
+    assert all(told.startswith(blocked) for told in page.wrong)
+    del page.wrong[:]
+    page.click(".documents .item .chat-link")
+    page.wait_for_selector("#passage blockquote")
+    view(page, "chat")
+    page.click(".chat-link:has-text('onerror')")
+    page.wait_for_selector(".agent-part.muraqib")
+    page.locator(".source").first.click()
+    page.wait_for_timeout(300)
+    assert page.evaluate("window.hurt") is None
+    assert page.locator("#app img, #app script, #app style, #app iframe, .agent-part form, #passage img").count() == 0
+    links = page.locator(".markdown a").evaluate_all(
+        "all => all.map((a) => [a.protocol, a.rel, a.target, a.getAttribute('onclick')])")  # fmt: skip
+    assert links and all(link == ["https:", "noopener noreferrer", "_blank", None] for link in links)
+    before = len(page.context.pages)
+    page.keyboard.press("Escape")
+    page.locator(".markdown a").first.click()
+    assert "evil.example" in page.inner_text("dialog")
+    page.click("dialog .button >> nth=0")
+    assert len(page.context.pages) == before
+    view(page, "documents")
+    page.click(".documents .item .button >> nth=1")
+    answer_dialog(page)
+
+
+def test_the_server_is_killed(tmp_path, context, model):
+    site = acai.site(tmp_path / "app", tests=False)
+    with acai.serving(site, model) as server, contextlib.closing(context.new_page()) as page:
+        start(page, server.url)
+        ask(page, "ما عاصمة البحرين؟", "hakeem")
+        view(page, "model")
+        page.wait_for_selector(".counts:has-text('التطبيق محفوظ على الجهاز')")
+        server.kill()
+        start(page, page.url)
+        assert "ما عاصمة البحرين؟" in page.inner_text(".chats")
+        again = ask(page, "هل يغير المصرف الرسوم بلا إشعار؟", "musheer")
+        assert again.locator(".source").count()
+        view(page, "documents")
+        content = "رسم المرسى ثلاثة دنانير.".encode()
+        page.set_input_files("#files", {"name": "b.txt", "mimeType": "text/plain", "buffer": content})
+        page.wait_for_selector(".documents .item")
+
+
+SHOTS = [("bahith", {"ar": "كم خانة في الآيبان البحريني؟", "en": "How many characters does a Bahraini IBAN have?"}),
+         ("hakeem", {"ar": "مع سالم 12 لؤلؤة، أعطى أخته 5 منها، فكم بقي معه؟",
+                     "en": "Salem has 12 pearls and gives 5 to his sister. How many are left?"}),
+         ("muraqib", {"ar": "هل صحيح أن طول الآيبان في البحرين اثنتان وعشرون خانة؟",
+                      "en": "Is it true that an IBAN in Bahrain has twenty-two characters?"}),
+         ("lughawi", {"ar": "حوّل إلى الفصحى: شلونك اليوم؟",
+                      "en": "Put into standard Arabic: شلونك اليوم؟"})]  # fmt: skip
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("size", SIZES)
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_screenshots(tmp_path, context, model, language, size):
+    """Every view, light and dark; nothing is wider than the page."""
+    folder = Path(os.environ.get("ACAI_SHOTS", tmp_path / "shots"))
+    folder.mkdir(parents=True, exist_ok=True)
+    site = acai.site(tmp_path / "app", tests=False)
+    with acai.serving(site, model) as server, contextlib.closing(context.new_page()) as page:
+        page.set_viewport_size(SIZES[size])
+        wrong = acai.errors(page)
+        start(page, server.url)
+        if language == "en":
+            page.click(".tongue")
+            page.wait_for_selector("html[lang=en]")
+
+        def shoot(name):
+            for scheme in ("light", "dark"):
+                page.emulate_media(color_scheme=scheme)
+                page.screenshot(path=folder / f"{name}_{language}_{size}_{scheme}.png")
+            assert page.evaluate(WIDE) == []
+
+        shoot("agents")
+        for agent, text in SHOTS:
+            ask(page, text[language], agent)
+            page.evaluate(LAST)
+            shoot(agent)
+        for name in ("documents", "model", "settings"):
+            view(page, name)
+            page.wait_for_timeout(300)
+            shoot(name)
+        assert wrong == []
