@@ -6,6 +6,7 @@ import json
 import shutil
 import socket
 import threading
+import time
 from pathlib import Path
 
 import acai
@@ -32,6 +33,7 @@ def breaking(root, model, cuts):
                 return super().pour(file, left)
             self.wfile.write(file.read(min(left, after.pop(0))))
             self.wfile.flush()
+            time.sleep(0.4)  # what a reader has not taken when the line breaks is lost to it
             self.close_connection = True
             self.connection.shutdown(socket.SHUT_RDWR)
 

@@ -2,7 +2,7 @@
 
 /**
  * Keys: llm.address, llm.manifest, llm.missing, llm.corrupt, llm.network, llm.quota, llm.memory, llm.selftest,
- * llm.session, llm.tokenizer, llm.context, llm.folder, llm.busy, llm.unloaded, llm.worker, llm.aborted.
+ * llm.session, llm.tokenizer, llm.context, llm.folder, llm.unloaded, llm.worker, llm.aborted.
  */
 export class LLMError extends Error {
   /**
