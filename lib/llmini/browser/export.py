@@ -55,7 +55,7 @@ def export(source: str | Path, output: str | Path, *, tier: str = "pocket", form
         files = {form: write(config, stored, partial / "onnx" / FORMS[form], form) for form in chosen}
         tokenizer = package(home, plain, partial, {form: len(paths) - 1 for form, paths in files.items()})
         tests = reference(home, tier, tokenizer, partial, chosen, prompts, tokens, carried) if verify else {}
-        manifest(partial, name or str(source), plain, files, tests, facts or {})
+        manifest(partial, name or Path(source).name, plain, files, tests, facts or {})
     return output
 
 
@@ -87,7 +87,7 @@ def package(home: Path, config: Any, partial: Path, pieces: dict[str, int]) -> A
     kept = {key: stated[key] for key in ("add_bos_token", "add_eos_token", "model_max_length") if key in stated}
     dump(partial / "tokenizer_config.json", {**kept, **special, **template,
                                              "tokenizer_class": "PreTrainedTokenizerFast"})  # fmt: skip
-    known = config.to_dict()
+    known = {key: value for key, value in config.to_dict().items() if key != "_name_or_path"}  # a path of this machine
     split = {FORMS[form]: number for form, number in pieces.items() if number}
     dump(partial / "config.json", {**known, "dtype": "float32", "architectures": config.architectures,
                                    "transformers.js_config": {"use_external_data_format": split}})  # fmt: skip
