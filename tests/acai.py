@@ -227,3 +227,28 @@ def model(tmp_path_factory):
         assert cli.main(["allam_7b", "--quant", "w4a16_rtn", "--output", str(stored)]) == 0
         export(stored, home, forms=("dense", "q4", "q4dq"), name="ALLaM-class, 3.7 M")
     return home
+
+
+def fixtures():
+    """The fixtures ``model, site, context, visit`` of a module whose pages start with the exported model."""
+
+    @pytest.fixture(name="model", scope="module")
+    def exported(tmp_path_factory):
+        return model(tmp_path_factory)
+
+    @pytest.fixture(name="site", scope="module")
+    def copied(tmp_path_factory):
+        return site(tmp_path_factory.mktemp("site"))
+
+    @pytest.fixture(name="context", scope="module")
+    def running(tmp_path_factory):
+        with browser(tmp_path_factory.mktemp("profile")) as opened:
+            yield opened
+            assert opened.left == []  # nothing was asked of another machine
+
+    @pytest.fixture(name="visit")
+    def visited(context, site, model):
+        with visiting(context, site, model) as start:
+            yield start
+
+    return exported, copied, running, visited

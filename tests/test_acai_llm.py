@@ -11,27 +11,7 @@ from acai_faults import altered
 ARABIC, ENGLISH = "ما عاصمة البحرين؟", "What is the capital of Bahrain?"
 
 
-@pytest.fixture(scope="module")
-def model(tmp_path_factory):
-    return acai.model(tmp_path_factory)
-
-
-@pytest.fixture(scope="module")
-def site(tmp_path_factory):
-    return acai.site(tmp_path_factory.mktemp("site"))
-
-
-@pytest.fixture(scope="module")
-def context(tmp_path_factory):
-    with acai.browser(tmp_path_factory.mktemp("profile")) as running:
-        yield running
-        assert running.left == []  # nothing was asked of another machine
-
-
-@pytest.fixture
-def visit(context, site, model):
-    with acai.visiting(context, site, model) as start:
-        yield start
+model, site, context, visit = acai.fixtures()
 
 
 @pytest.mark.parametrize("form", ["dense", "q4dq"])

@@ -9,16 +9,7 @@ import acai
 QUESTION = "ما عاصمة البحرين؟"
 
 
-@pytest.fixture(scope="module")
-def model(tmp_path_factory):
-    return acai.model(tmp_path_factory)
-
-
-@pytest.fixture(scope="module")
-def context(tmp_path_factory):
-    with acai.browser(tmp_path_factory.mktemp("profile")) as running:
-        yield running
-        assert running.left == []
+model, _, context, _ = acai.fixtures()
 
 
 @pytest.fixture

@@ -42,7 +42,7 @@ def export(source: str | Path, output: str | Path, *, tier: str = "pocket", form
         raise UserError(f"{source} is an adapter: merge it first (llmini.train.merge, or model.merge_and_unload)")
     from transformers import AutoConfig
 
-    from llmini.browser import graph, weights
+    from llmini.browser import assemble, graph, weights
 
     config = AutoConfig.from_pretrained(home)
     plain = graph.text_config(config)
@@ -52,7 +52,9 @@ def export(source: str | Path, output: str | Path, *, tier: str = "pocket", form
         chosen = list(forms or (FORMS if carried else ("dense", "int8")))
         check_forms(chosen, carried, source)
         (partial / "onnx").mkdir()
-        files = {form: write(config, stored, partial / "onnx" / FORMS[form], form) for form in chosen}
+        traced = graph.trace(config)
+        files = {form: assemble.assemble(traced.clone(), stored, partial / "onnx" / FORMS[form], form)
+                 for form in chosen}  # fmt: skip
         tokenizer = package(home, plain, partial, {form: len(paths) - 1 for form, paths in files.items()})
         tests = reference(home, tier, tokenizer, partial, chosen, prompts, tokens, carried) if verify else {}
         manifest(partial, name or Path(source).name, plain, files, tests, facts or {})
@@ -66,13 +68,6 @@ def check_forms(forms: Sequence[str], carried: bool, source: Any) -> None:
             raise UserError(f"unknown form {form!r}: choose among {', '.join(FORMS)}")
         if form.startswith("q4") and not carried:
             raise UserError(f"{source} has no 4-bit integers to carry: quantize it with --quant w4a16 first")
-
-
-def write(config: Any, stored: Any, path: Path, form: str) -> list[Path]:
-    """Trace the graph anew (its weights are put into it) and write it in one form."""
-    from llmini.browser import assemble, graph
-
-    return assemble.assemble(graph.trace(config), stored, path, form)
 
 
 def package(home: Path, config: Any, partial: Path, pieces: dict[str, int]) -> Any:
@@ -110,21 +105,20 @@ def reference(home: Path, tier: str, tokenizer: Any, partial: Path, forms: Seque
 
     model, _ = models.load(home, tier, "cpu", torch.float32)
     asked = [ids(tokenizer, prompt) for prompt in prompts]
+    truths = [parity.greedy(model, row, tokens) for row in asked]
     proven = {}
     for form in forms:
         lossy = form == "int8"  # rows rounded here, embeddings too, answer a little differently: measured, not held
         try:
             limit = math.inf if lossy else 10 * parity.LOGITS if form.startswith("q4") else parity.LOGITS
-            proven[form] = parity.parity(partial / "onnx" / FORMS[form], model, asked, tokens=tokens,
-                                         tolerance=limit).as_dict()  # fmt: skip
+            proven[form] = parity.parity(partial / "onnx" / FORMS[form], asked, truths, limit).as_dict()
         except parity.ParityError:
             if not lossy:
                 raise
             proven[form] = {"differs": True}
-    answers = [parity.greedy(model, row, tokens)[0] for row in asked]
-    lines = zip(prompts, asked, answers, strict=True)
+    lines = zip(prompts, asked, truths, strict=True)
     return {"parity": proven, "prompts": [{"prompt": prompt, "ids": row, "tokens": answer}
-                                          for prompt, row, answer in lines]}  # fmt: skip
+                                          for prompt, row, (answer, _) in lines]}  # fmt: skip
 
 
 def ids(tokenizer: Any, prompt: str) -> list[int]:

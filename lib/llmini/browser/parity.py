@@ -84,9 +84,9 @@ def greedy(model: Any, ids: Sequence[int], tokens: int) -> tuple[list[int], nump
     return chosen[len(ids) :], logits.numpy()
 
 
-def parity(path: Path, model: Any, prompts: Sequence[Sequence[int]], *, tokens: int = 16,
+def parity(path: Path, prompts: Sequence[Sequence[int]], truths: Sequence[tuple[list[int], numpy.ndarray]],
            tolerance: float = LOGITS) -> Parity:  # fmt: skip
-    """Hold the graph ``path`` against ``model`` (PyTorch, fp32) over token ids of prompts.
+    """Hold the graph ``path`` against PyTorch over token ids of prompts; ``truths`` is :func:`greedy` of each.
 
     Each prompt is read at once (prefill), then greedy tokens one by one through the cache. Raises ParityError when a
     logit differs by more than ``tolerance`` or a token by more than a tie explains.
@@ -95,8 +95,7 @@ def parity(path: Path, model: Any, prompts: Sequence[Sequence[int]], *, tokens: 
 
     session = Session(path)
     worst, compared, ties = 0.0, 0, 0
-    for number, ids in enumerate(prompts):
-        expected, logits = greedy(model, ids, tokens)
+    for number, (ids, (expected, logits)) in enumerate(zip(prompts, truths, strict=True)):
         session.reset()
         found = session.step(ids)
         worst = max(worst, float(numpy.abs(found - logits[: len(ids)]).max()))

@@ -196,25 +196,9 @@ def _colon(rng: random.Random, split: str) -> tuple[str, str]:
 def configuration(task: str, suffix: str = "") -> str:
     """The lm-eval YAML of a task; its data file stands beside it. An option follows its text at once, without a space.
     """
-    lines = [
-        f"task: pocket_{task}{suffix}",
-        "dataset_path: json",
-        "dataset_kwargs:",
-        "  data_files:",
-        f"    test: {task}{suffix}.jsonl",
-        "test_split: test",
-        'doc_to_text: "{{query}}"',
-        'target_delimiter: ""',
-        "num_fewshot: 0",
-        "metadata:",
-        "  version: 1.0",
-        "output_type: multiple_choice",
-        'doc_to_choice: "{{choices}}"',
-        'doc_to_target: "{{gold}}"',
-        "metric_list:",
-    ]
-    for metric in ("acc", "acc_norm"):
-        lines += [f"  - metric: {metric}", "    aggregation: mean", "    higher_is_better: true"]
+    from llmini.pocket.tasks import CHOICE, head
+
+    lines = [*head(task, suffix, 'doc_to_text: "{{query}}"', 'target_delimiter: ""'), *CHOICE]
     return "\n".join(lines) + "\n"
 
 

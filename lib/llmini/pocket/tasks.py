@@ -102,6 +102,37 @@ def items(task: str, split: str) -> list[dict[str, Any]]:
     return _generated({"gsm8k": "problem", "hellaswag": "chain", "winogrande": "pronoun"}[task], split, task)
 
 
+CHOICE = (
+    "output_type: multiple_choice",
+    'doc_to_choice: "{{choices}}"',
+    'doc_to_target: "{{gold}}"',
+    "metric_list:",
+    "  - metric: acc",
+    "    aggregation: mean",
+    "    higher_is_better: true",
+    "  - metric: acc_norm",
+    "    aggregation: mean",
+    "    higher_is_better: true",
+)
+"""Lines of the YAML of a task with options, after its :func:`head`."""
+
+
+def head(task: str, suffix: str, *asked: str) -> list[str]:
+    """First lines of a task's YAML: its name, its data file, which stands beside it, and how it is asked."""
+    return [
+        f"task: pocket_{task}{suffix}",
+        "dataset_path: json",
+        "dataset_kwargs:",
+        "  data_files:",
+        f"    test: {task}{suffix}.jsonl",
+        "test_split: test",
+        *asked,
+        "num_fewshot: 0",
+        "metadata:",
+        "  version: 1.0",
+    ]
+
+
 def configuration(task: str, suffix: str = "") -> str:
     """The lm-eval YAML of a task; its data file stands beside it."""
     prompt = (
@@ -111,18 +142,7 @@ def configuration(task: str, suffix: str = "") -> str:
         if task in ENGLISH
         else "سؤال: {{query}}\\nجواب:"
     )
-    lines = [
-        f"task: pocket_{task}{suffix}",
-        "dataset_path: json",
-        "dataset_kwargs:",
-        "  data_files:",
-        f"    test: {task}{suffix}.jsonl",
-        "test_split: test",
-        f'doc_to_text: "{prompt}"',
-        "num_fewshot: 0",
-        "metadata:",
-        "  version: 1.0",
-    ]
+    lines = head(task, suffix, f'doc_to_text: "{prompt}"')
     if task == "gsm8k":
         lines += [
             "output_type: generate_until",
@@ -151,18 +171,7 @@ def configuration(task: str, suffix: str = "") -> str:
             "    regexes_to_ignore: ['(?s).*#### ']",
         ]
     else:
-        lines += [
-            "output_type: multiple_choice",
-            'doc_to_choice: "{{choices}}"',
-            'doc_to_target: "{{gold}}"',
-            "metric_list:",
-            "  - metric: acc",
-            "    aggregation: mean",
-            "    higher_is_better: true",
-            "  - metric: acc_norm",
-            "    aggregation: mean",
-            "    higher_is_better: true",
-        ]
+        lines += CHOICE
     return "\n".join(lines) + "\n"
 
 
