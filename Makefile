@@ -7,7 +7,7 @@ export LLMINI_ROOT := $(CURDIR)
 export PYTHONWARNINGS := ignore
 export TOKENIZERS_PARALLELISM := false
 
-.PHONY: help setup study study-all publish report lab test test-all lint bench pocket-models pocket-tasks acai acai-serve clean
+.PHONY: help setup study study-all publish report lab test test-all lint browser bench pocket-models pocket-tasks acai acai-serve clean
 
 help:            ## this list
 	@grep -E '^[a-z-]+:.*##' Makefile | sed 's/:.*##/\t/' | expand -t 18
@@ -46,10 +46,13 @@ lab: setup       ## open JupyterLab
 lint: setup
 	$(BIN)/ruff check .
 
-test: lint       ## lint and the fast tests (under 25 minutes, installation included)
+browser:         ## Chrome or Chromium and node for the browser's tests: found, installed by apt-get, or asked for
+	@sh acai/scripts/browser.sh
+
+test: lint browser  ## lint and the fast tests (under 25 minutes, installation included)
 	$(BIN)/python -m pytest
 
-test-all: lint   ## the slow suites too
+test-all: lint browser  ## the slow suites too
 	$(BIN)/python -m pytest -m "slow or not slow"
 
 bench: setup     ## ratios against peers, written to benchmarks/RESULTS.md

@@ -10,6 +10,15 @@ KINDS = ("llama", "llama3", "qwen3", "gemma3")
 VOCABULARY = 512
 
 
+def pytest_terminal_summary(terminalreporter):
+    """Say loudly what was not tested for want of a browser."""
+    why = [report.longrepr[2].removeprefix("Skipped: ") for report in terminalreporter.stats.get("skipped", [])
+           if isinstance(report.longrepr, tuple) and "/test_acai" in report.longrepr[0] + report.nodeid]  # fmt: skip
+    for reason in sorted(set(why)):
+        line = f"NOT TESTED: {why.count(reason)} tests of the browser: {reason}"
+        terminalreporter.write_line(line, red=True, bold=True)
+
+
 @pytest.fixture(autouse=True, scope="session")
 def one_thread():
     """One thread, so that numbers do not depend on the machine."""

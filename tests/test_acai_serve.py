@@ -2,12 +2,14 @@
 
 import http.server
 import json
+import re
 import shutil
 import socket
 import ssl
 import subprocess
 import sys
 import threading
+from pathlib import Path
 
 import pytest
 
@@ -183,6 +185,40 @@ def test_lock():
         assert all(version[0].isdigit() or version == "file:scripts/absent" for version in versions.values())
     assert {"omit-lockfile-registry-resolved=true", "ignore-scripts=true"} <= set(
         (HERE / ".npmrc").read_text(encoding="utf8").split())  # fmt: skip
+
+
+def test_everything_vendored_is_used():
+    """What is fetched is what some module of the application asks for, and what it asks for is fetched."""
+    recipe = (HERE / "scripts/vendor.mjs").read_text(encoding="utf8")
+    listed = dict(re.findall(r"^  '([^']+)': \['([^']+)',", recipe, re.M))
+    folders = ("agents", "models", "presentation", "router", "services")
+    text = "".join(path.read_text(encoding="utf8") for folder in folders for path in (HERE / folder).rglob("*.js"))
+    asked = set(re.findall(r"vendor/([\w./-]+\.m?js)'", text))
+    assert {name for name in listed if "/" not in name} - {"transformers.min.js"} == asked
+    assert all(f"'{Path(name).name}'" in text for name in listed if name.startswith(("ort/", "transformers")))
+    stated = json.loads((HERE / "package.json").read_text(encoding="utf8"))
+    assert set(stated["dependencies"]) == set(listed.values())
+
+
+@pytest.mark.parametrize("there, ci, said", [
+    (("chromium", "node", "npm"), "", ""),
+    (("node", "npm"), "", "browser: the browser's tests will be skipped. To run them: apt install chromium ("),
+    (("chromium",), "", "To run them: node 20 or later with npm"),
+    (("chromium", "old node", "npm"), "", "To run them: node 20 or later with npm"),
+    (("node",), "true", "# WARNING: NO BROWSER TESTS IN THIS RUN. Missing: chromium npm"),
+])  # fmt: skip
+def test_a_missing_browser_is_told(tmp_path, there, ci, said):
+    """`make browser` with an apt-get that is not there: what is missing and how it is had, loudly in CI."""
+    tools = {"chromium": "true", "node": "echo 22", "old node": "echo 18", "npm": "true", "id": "echo 1000"}
+    for name in (*there, "id"):
+        file = tmp_path / name.split()[-1]
+        file.write_text(f"#!/bin/sh\n{tools[name]}\n")
+        file.chmod(0o755)
+    done = subprocess.run(["/bin/sh", HERE / "scripts/browser.sh"], env={"PATH": str(tmp_path), "CI": ci},
+                          capture_output=True, text=True)  # fmt: skip
+    assert (done.returncode, done.stdout) == (0, "")
+    assert said in done.stderr and bool(said) == bool(done.stderr)
+    assert done.stderr.count("\n") == (4 if ci else 1 if said else 0)
 
 
 def test_modules_under_node():

@@ -19,10 +19,8 @@ export const FILES = {
   'ort/ort.webgpu.bundle.min.mjs': ['onnxruntime-web', 'dist/ort.webgpu.bundle.min.mjs'],
   'ort/ort-wasm-simd-threaded.asyncify.wasm': ['onnxruntime-web', 'dist/ort-wasm-simd-threaded.asyncify.wasm'],
   'idb.js': ['idb', 'build/index.js'],
-  'minisearch.js': ['minisearch', 'dist/es/index.js'],
   'marked.js': ['marked', 'lib/marked.esm.js'],
   'dompurify.js': ['dompurify', 'dist/purify.es.mjs'],
-  'fflate.js': ['fflate', 'esm/browser.js'],
   'pdf.js': ['pdfjs-dist', 'legacy/build/pdf.min.mjs'],
   'pdf.worker.js': ['pdfjs-dist', 'legacy/build/pdf.worker.min.mjs'],
 };
