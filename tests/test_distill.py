@@ -14,6 +14,7 @@ import torch
 import transformers
 
 from conftest import build, sentences
+from llmini import models
 from llmini.compress.folder import Stopped
 from llmini.pocket import tokenizer as pocket_tokenizer
 from llmini.settings import UserError
@@ -544,6 +545,9 @@ def test_an_nf4_base_is_trained_and_merged_into_whole_weights(examples, cache, t
     assert moved == {"q_proj", "v_proj"} and {tensor.dtype for tensor in after.values()} == {torch.float16}
     curve = json.loads((output / "training.json").read_text())["curve"]
     assert curve[-1]["loss"] < curve[0]["loss"]
+    assert "quantization_config" not in json.loads((output / "config.json").read_text())
+    model, _ = models.load(output)  # a plain checkpoint: nothing of it is quantized
+    assert {parameter.dtype for parameter in model.parameters()} == {torch.float16}
 
 
 def test_what_cannot_be_distilled_is_refused(student, tokenizer, examples, teacher, cache, tmp_path):

@@ -12,6 +12,7 @@ from sacrebleu.metrics import CHRF
 from checkpoints import write_model
 from conftest import sentences
 from llmini.grid import Run
+from llmini.measure import chrf as measured
 from llmini.pocket import tokenizer as pocket_tokenizer
 from llmini.settings import UserError
 from llmini.train import translate, translate_runs
@@ -30,27 +31,27 @@ SMALL = {"hidden_size": 64, "intermediate_size": 96, "head_dim": 16}
 def test_chrf_of_our_counts_is_sacrebleus(pairs):
     """The interval resamples counts: their score has to be the very one that sacrebleu gives."""
     metric, (made, references) = CHRF(), map(list, zip(*pairs, strict=True))
-    counts = numpy.array([scoring.ngrams(*pair) for pair in pairs], dtype=float)
-    assert scoring.f_score(counts.sum(0)) == pytest.approx(metric.corpus_score(made, [references]).score, abs=1e-6)
+    counts = numpy.array([measured.ngrams(*pair) for pair in pairs], dtype=float)
+    assert measured.f_score(counts.sum(0)) == pytest.approx(metric.corpus_score(made, [references]).score, abs=1e-6)
     for place, pair in enumerate(pairs):
         wanted = metric.sentence_score(pair[0], [pair[1]]).score
-        assert scoring.f_score(counts)[place] == pytest.approx(wanted, abs=1e-6)
+        assert measured.f_score(counts)[place] == pytest.approx(wanted, abs=1e-6)
 
 
 def test_the_interval_holds_the_score_and_narrows_with_sentences():
     made, references = sentences(60, seed=1), sentences(60, seed=2)
     made[::2] = references[::2]
-    small, large = (scoring.chrf(made * times, references * times) for times in (1, 9))
+    small, large = (measured.chrf(made * times, references * times) for times in (1, 9))
     for found in (small, large):
-        assert found["low"] < found["value"] < found["high"] and found["stderr"] > 0
-    assert large["value"] == pytest.approx(small["value"])
-    ratio = (small["high"] - small["low"]) / (large["high"] - large["low"])
+        assert found.low < found.value < found.high and found.stderr > 0
+    assert large.value == pytest.approx(small.value)
+    ratio = (small.high - small.low) / (large.high - large.low)
     assert 2.4 < ratio < 3.6  # nine times the sentences: a third of the width
-    assert "chrF2" in small["signature"] or "nc:6" in small["signature"]
-    exact = scoring.chrf(references, references)
-    assert (exact["value"], exact["low"], exact["high"]) == pytest.approx((100, 100, 100))
-    with pytest.raises(ValueError, match="not paired"):
-        scoring.chrf(["a"], [])
+    assert "chrF2" in small.signature or "nc:6" in small.signature
+    exact = measured.chrf(references, references)
+    assert (exact.value, exact.low, exact.high) == pytest.approx((100, 100, 100))
+    with pytest.raises(UserError, match="one reference an answer"):
+        measured.chrf(["a"], [])
 
 
 def row(prompt, answer, english=("How many books are left?", "5 - 3 = 2\n#### 2"), number=0):

@@ -12,6 +12,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
+from llmini import origin, schema
 from llmini.records import Record
 from llmini.settings import UserError, data, root, runs
 
@@ -31,13 +32,14 @@ NEUTRAL = (
         "acai", "agents", "card", "customs*", "dialect*", "fundamentals", "grammar*", "instruct", "pairs", "pretrain",
         "scores", "shapes", "tasks", "tokenizer", "training")),
     *(f"lib/llmini/measure/{name}.py" for name in (
-        "attention", "bilingual", "dialect*", "full_tasks", "fundamentals", "kernels", "pairs")),
+        "attention", "bilingual", "chrf", "dialect*", "full_tasks", "fundamentals", "kernels", "pairs")),
 )  # fmt: skip
 TUNING = tuple(f"lib/llmini/train/{name}" for name in ("corpora*.py", "curriculum*", "merge*.py", "translate*",
                                                        "tuning.py"))  # fmt: skip
 DISTILLED = ("lib/llmini/train", "lib/llmini/measure/bilingual.py", "lib/llmini/measure/pairs.py", "data/banking",
              "data/pairs", "data/pocket/models/qwen2_5_32b_instruct")  # fmt: skip
-DIALECT = ("lib/llmini/measure/dialect*.py", *(f"lib/llmini/pocket/{name}*.py" for name in ("customs", "dialect",
+DIALECT = ("lib/llmini/measure/chrf.py", "lib/llmini/measure/dialect*.py",
+           *(f"lib/llmini/pocket/{name}*.py" for name in ("customs", "dialect",
            "grammar")), "data/dialect", "data/pocket/dialects", "data/pocket/grammar")  # fmt: skip
 # What the runs of a family of notebooks, or of one, depend on besides, and what among it not.
 FAMILY = {
@@ -45,7 +47,7 @@ FAMILY = {
     "04_finetune/01_curriculum.ipynb": ((*DISTILLED, *DIALECT), ("lib/llmini/train/merge*.py",
                                                                  "lib/llmini/train/translate*")),
     "04_finetune/02_attention.ipynb": (("lib/llmini/measure/attention.py", "lib/llmini/measure/kernels.py"), ()),
-    "04_finetune/03_translate_and_tune.ipynb": (DISTILLED, ()),
+    "04_finetune/03_translate_and_tune.ipynb": ((*DISTILLED, "lib/llmini/measure/chrf.py"), ()),
 }  # fmt: skip
 # Who plans the runs of a notebook that trains: module:function, called with the notebook's parameters.
 PLANS = {
@@ -125,12 +127,17 @@ class Run:
         return Record(self.tier, self.family, self.model, self.variant, self.method, self.options, part=self.part)
 
     def fresh(self, fingerprint: str) -> bool:
-        """Whether a finished record of this run exists that was made from the same code, data and options."""
+        """Whether a finished, valid record of this run exists that was made from the same code, data and options.
+
+        A rehearsal's record names its own tier; the rest of its id is the run's.
+        """
         try:
             body = json.loads((self.folder / "record.json").read_text(encoding="utf8"))
         except (OSError, ValueError):
             return False
-        return body.get("provenance", {}).get("fingerprint") == fingerprint
+        if schema.fault(body) or body["run_id"].partition("-")[2] != self.run_id.partition("-")[2]:
+            return False
+        return body["provenance"].get("fingerprint") == fingerprint and origin.same(body, self.model, self.tier)
 
 
 def listed(value: Any) -> list[Any]:

@@ -82,8 +82,8 @@ def score(lm: Any, tier: str = "pocket", *, limit: int | None = None, split: str
         if task in SENTENCES:
             lines = [rules.line(answer) for answer in answers]
             found = rules.chrf(lines, targets)
-            stderr = rules.chrf_stderr(lines, targets) if len(lines) > 1 else None
-            rows.append({"metric": "chrf", "value": found.corpus, "stderr": stderr, "n": len(lines), **where})
+            stderr = found.stderr if found.n > 1 else None
+            rows.append({"metric": "chrf", "value": found.value, "stderr": stderr, "n": found.n, **where})
             signature = found.signature
         rows.append({"metric": "script_failures", **_mean(map(rules.script_failure, answers)), **where})
     details = {"seconds": time.perf_counter() - started, "scorer": type(lm).__name__, "chrf_signature": signature,

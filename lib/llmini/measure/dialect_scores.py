@@ -10,11 +10,12 @@ import re
 import unicodedata
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from llmini.settings import UserError
 from llmini.texts import normalise_arabic
+
+if TYPE_CHECKING:
+    from llmini.measure.chrf import Chrf
 
 LEADING = frozenset((
     "هي", "هذه", "إنها", "الجواب", "الإجابة", "الجملة", "جملة", "اللهجة", "لهجة", "باللهجة", "بلهجة",
@@ -22,18 +23,8 @@ LEADING = frozenset((
 ))  # fmt: skip
 """Words that may stand before a label: «هذه الجملة باللهجة …», «العربية …»."""
 SCRIPTS = ("ARABIC", "LATIN")
-RESAMPLES = 1000
 _ARABIC, _LATIN = re.compile("[\u0620-\u06ff\u0750-\u077f]+"), re.compile("[A-Za-z\u00c0-\u024f]{2,}")
 _LETTERS = ("Lu", "Ll", "Lt", "Lo")
-
-
-@dataclass(frozen=True)
-class Chrf:
-    """chrF of answers, 0 to 100: of the corpus, of each sentence, and sacrebleu's signature of how it was computed."""
-
-    corpus: float
-    sentences: list[float]
-    signature: str
 
 
 def line(answer: str) -> str:
@@ -65,31 +56,11 @@ def exact(answer: str, reference: str) -> bool:
     return words(answer) == words(reference)
 
 
-def chrf(answers: Sequence[str], references: Sequence[str]) -> Chrf:
-    """chrF2 of answers against one reference each, (items,) both: character n-grams up to 6, recall weighted twice.
+def chrf(answers: Sequence[str], references: Sequence[str], **options: Any) -> Chrf:
+    """:func:`llmini.measure.chrf.chrf` of texts without vowel marks and tatweel."""
+    from llmini.measure import chrf
 
-    Vowel marks and tatweel are taken off both sides first. Source: Popović (2015), "chrF", eq. 1, as in sacrebleu; the
-    corpus score sums the counts of all sentences. Raises UserError for no items, or unpaired ones.
-    """
-    metric, answers, references = _prepared(answers, references)
-    pairs = zip(answers, references, strict=True)
-    return Chrf(metric.corpus_score(answers, [references]).score,
-                [metric.sentence_score(answer, [reference]).score for answer, reference in pairs],
-                str(metric.get_signature()))  # fmt: skip
-
-
-def chrf_stderr(answers: Sequence[str], references: Sequence[str], seed: int = 0, resamples: int = RESAMPLES) -> float:
-    """Standard error of the corpus chrF: its deviation over ``resamples`` draws of items with replacement.
-
-    Source: Koehn (2004), "Statistical significance tests for machine translation evaluation". Raises as :func:`chrf`.
-    """
-    import numpy
-
-    metric, answers, references = _prepared(answers, references)
-    counts = numpy.array(metric._extract_corpus_statistics(answers, [references]))  # (items, 3 x 6): n-grams are summed
-    draws = numpy.random.default_rng(seed).multinomial(len(counts), [1 / len(counts)] * len(counts), size=resamples)
-    scores = [metric._compute_score_from_stats(row.tolist()).score for row in draws @ counts]
-    return float(numpy.std(scores, ddof=1)) if resamples > 1 else 0.0
+    return chrf.chrf(*([normalise_arabic(text) for text in side] for side in (answers, references)), **options)
 
 
 def script_failure(text: str) -> bool:
@@ -112,11 +83,3 @@ def switched(source: str, answer: str) -> bool:
     given, kept = Counter(_ARABIC.findall(normalise_arabic(source))), Counter(_ARABIC.findall(normalise_arabic(answer)))
     half = sum((given & kept).values()) * 2 >= sum(given.values())
     return bool(kept) and bool(_LATIN.search(answer)) and half and not script_failure(answer)
-
-
-def _prepared(answers: Sequence[str], references: Sequence[str]) -> tuple[Any, list[str], list[str]]:
-    from sacrebleu.metrics import CHRF
-
-    if not answers or len(answers) != len(references):
-        raise UserError(f"chrF needs one reference an answer: {len(answers)} answers, {len(references)} references")
-    return CHRF(), [normalise_arabic(text) for text in answers], [normalise_arabic(text) for text in references]

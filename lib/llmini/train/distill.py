@@ -130,6 +130,8 @@ def prepare(home: Path, examples: Sequence[Example], recipe: Recipe, teacher: An
     if teacher is not None:
         targets.check_teacher(teacher, tokenizer)
     config = copy.deepcopy(model.config), copy.deepcopy(model.generation_config)
+    if hasattr(config[0], "quantization_config"):  # of an NF4 base: what is written in the end is whole
+        del config[0].quantization_config
     return Distiller(model, tokenizer, examples, recipe, partial, teacher, checkpoint_steps), config
 
 

@@ -7,8 +7,8 @@ from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
+from llmini.measure.chrf import f_score, ngrams
 from llmini.train.contamination import Index, words
-from llmini.train.translate_score import f_score, ngrams
 
 RULES = {
     "script": "at least this share of the letters of prompt and answer is Arabic",
