@@ -11,6 +11,8 @@ if TYPE_CHECKING:
     import torch
 
 TIERS = ("pocket", "small", "full", "rehearsal")
+BASES = {"pocket": "pocket", "rehearsal": "pocket", "small": "full", "full": "full"}
+"""Tier -> the one whose recipes and corpora it trains by."""
 
 
 class UserError(Exception):

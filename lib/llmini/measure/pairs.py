@@ -11,6 +11,8 @@ from llmini.settings import UserError, data
 if TYPE_CHECKING:
     import pandas
 
+    from llmini.records import Record
+
 BENCHMARK = "pairs"
 """lm-eval group in data/pairs/tasks; the pocket tier's namesake asks data/pairs/pocket_pairs.jsonl."""
 
@@ -42,6 +44,17 @@ def pairs(model: Any, tokenizer: Any, tier: str = "pocket", *, limit: int | None
     columns = [*keys, *(f"{side}_{part}" for part in ("correct", "confidence") for side in ("en", "ar"))]
     english, arabic = english.set_index(keys).add_prefix("en_"), arabic.set_index(keys).add_prefix("ar_")
     return english.join(arabic, validate="1:1").reset_index()[columns]
+
+
+def add(record: Record, model: Any, tokenizer: Any) -> pandas.DataFrame:
+    """Put the questions to a model, add the rows of its behaviour in two languages, and return the items."""
+    from llmini.measure import bilingual
+
+    found = pairs(model, tokenizer, record.tier)
+    for row in bilingual.behaviour(found):
+        record.add(row["metric"], row["value"], benchmark=BENCHMARK, task="mean", language=row["language"],
+                   stderr=row.get("stderr"), n=row["n"])  # fmt: skip
+    return bilingual.items(found, BENCHMARK)
 
 
 def questions(tier: str = "pocket") -> list[dict[str, Any]]:

@@ -131,7 +131,7 @@ def evaluation_texts(tier: str) -> dict[str, list[str]]:
     Pocket: ``data/pocket/tasks`` (test and development items). Full: the benchmarks of ``measure/full_tasks.py``, which
     come from the hub. Both: the Arabic-English pairs of ``data/pairs``, and the dialect and culture tasks of
     ``data/dialect``. Perplexity texts of the pocket world state the facts as its training does, by design, and are no
-    questions: they are not among them, nor are the sentences of punctuation and gec, which ask for a mark or a spelling.
+    questions: they are not among them, nor are the sentences of punctuation and gec, which ask for marks or spelling.
     Raises UserError for an unknown tier, an unreadable file, or a data set that cannot be loaded.
     """
     if check_tier(tier) in ("full", "small"):

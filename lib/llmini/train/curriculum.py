@@ -11,7 +11,7 @@ import random
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from llmini.settings import UserError, check_tier
+from llmini.settings import BASES, UserError, check_tier
 from llmini.train.examples import Example, digest
 from llmini.train.recipes import Recipe
 
@@ -24,7 +24,6 @@ ORDERS = {"": STAGES, "reversed": STAGES[::-1], "mixed": STAGES}
 ADAPTERS = ("full", "lora", "qlora")
 REPLAY = 0.1
 """Share of the first stage's examples that the last one sees again."""
-BASES = {"pocket": "pocket", "rehearsal": "pocket", "small": "full", "full": "full"}
 
 
 @functools.cache

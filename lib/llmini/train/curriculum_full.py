@@ -52,13 +52,12 @@ def registered(source: str, count: int, seed: int, documents: bool = False) -> l
     """``count`` texts of a registered corpus, as documents or as instructions."""
     from llmini.train import corpora
 
-    texts = [text for text in corpora.read(source, seed=seed) if (text.prompt is None) == documents]
+    form = "documents" if documents else "instructions"
+    texts = getattr(corpora, form)(source, limit=count, seed=seed) if count else []
     if len(texts) < count:
-        form = "documents" if documents else "instructions"
         raise UserError(f"{source} holds {len(texts)} {form}, {count} are needed: give more of it, or lower its share "
                         "in lib/llmini/train/curriculum.yaml")  # fmt: skip
-    chosen = random.Random(f"{source}/{documents}/{seed}").sample(texts, count)
-    return [Example(f"{source}/{text.id}", text.language, text.prompt, text.text) for text in chosen]
+    return [Example(f"{source}/{text.id}", text.language, text.prompt, text.text) for text in texts]
 
 
 def taught(count: int, seed: int, cache: Cache | None, documents: bool = False) -> list[Example]:

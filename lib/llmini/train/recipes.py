@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from llmini import settings
-from llmini.settings import UserError
+from llmini.settings import BASES, UserError
 
 if TYPE_CHECKING:
     import torch
@@ -165,5 +165,3 @@ def recipe(tier: str, stage: str, preset: str | None = None, **changes: Any) -> 
             raise UserError(f"unknown recipe option {name!r}: {hint}")
     return Recipe(**{"stage": stage, **options, **changes})
 
-
-BASES = {"pocket": "pocket", "rehearsal": "pocket", "small": "full", "full": "full"}

@@ -46,10 +46,7 @@ def plan(tier: str, model: str, stage: Any = "all", seed: Any = 0, preset: str =
         for name in stages:
             for values in itertools.product(*axes.values()):
                 run = make(tier, model, name, {**common, **dict(zip(axes, map(typed, values), strict=True))})
-                line = [run]
-                while line[0].method != "base":
-                    line.insert(0, before(line[0]))
-                found |= {one.run_id: one for one in line}
+                found |= {one.run_id: one for one in line(run)}
     return list(found.values())
 
 
@@ -67,6 +64,11 @@ def before(run: Run) -> Run:
     """The run whose weights ``run`` starts from: of the same seed and preset, without the ablation."""
     kept = {name: value for name, value in run.options.items() if name not in OPTIONS}
     return make(run.tier, run.model, BEFORE[run.method], kept)
+
+
+def line(run: Run) -> list[Run]:
+    """The runs up to ``run`` and with it, from the base on: each starts from the one before."""
+    return [run] if run.method == "base" else [*line(before(run)), run]
 
 
 def training(run: Run) -> Run:
@@ -125,36 +127,25 @@ def train(run: Run, teacher_model: str = TEACHER) -> Path:
 
 def needed(run: Run, runs: list[Run], notebook: str) -> bool:
     """Whether a later run that is not done yet starts from this one."""
-    later = {one.run_id for one in pending(runs, notebook)}
-    starts = set()
-    for one in runs:
-        while one.run_id in later and one.method != "base":
-            one = before(one)
-            starts.add(one.run_id)
-            later.add(one.run_id)
-    return run.run_id in starts
+    return any(run in line(one)[:-1] for one in pending(runs, notebook))
 
 
 def behave(run: Run, notebook: str) -> None:
     """Ask a trained student the questions that stand in two languages, and write the record of its behaviour."""
     import json
 
-    from llmini.measure import bilingual, pairs
+    from llmini.measure import pairs
     from llmini.models import load
 
     made = training(run)
     place = checkpoint(made)
     model, tokenizer = load(place, run.tier)
-    found = pairs.pairs(model, tokenizer, run.tier)
     record = run.record()
-    for row in bilingual.behaviour(found):
-        record.add(row["metric"], row["value"], benchmark=pairs.BENCHMARK, task="mean", language=row["language"],
-                   stderr=row.get("stderr"), n=row["n"])  # fmt: skip
+    record.add_items(pairs.add(record, model, tokenizer))
     if made.method != "base":
         log = json.loads((place / "training.json").read_text(encoding="utf8"))
         for language, kept in log["kept_share"].items():
             record.add("selected_share", kept, benchmark="distillation", language=language, n=log["examples"])
-    record.add_items(bilingual.items(found, pairs.BENCHMARK))
     record.provenance |= {"fingerprint": fingerprint(notebook, run.tier, run.model), "checkpoint": made.run_id}
     record.write(run.folder)
 

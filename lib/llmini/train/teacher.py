@@ -47,7 +47,7 @@ def answer(teacher: Any, tokenizer: Any, prompts: Sequence[Prompt], folder: str 
     stops = ends(tokenizer, teacher)
 
     def responses(part: list[tuple[str, list[int]]]) -> list[list[int]]:
-        return _generate(teacher, tokenizer, [ids for _, ids in part], stops, max_new_tokens, batch_tokens)
+        return generate(teacher, tokenizer, [ids for _, ids in part], stops, max_new_tokens, batch_tokens)
 
     return _fill(teacher, tokenizer, lines, responses, folder, {"max_new_tokens": max_new_tokens}, batch_tokens, shard,
                  store_dtype, progress)  # fmt: skip
@@ -168,7 +168,7 @@ def _fill(teacher: Any, tokenizer: Any, lines: list[tuple[str, list[int]]], resp
     return Cache.open(folder, verify=False)
 
 
-def _generate(teacher: Any, tokenizer: Any, prompts: list[list[int]], stops: list[int], max_new_tokens: int,
+def generate(teacher: Any, tokenizer: Any, prompts: list[list[int]], stops: list[int], max_new_tokens: int,
               batch_tokens: int) -> list[list[int]]:  # fmt: skip
     """Greedy responses, each up to and including the first of ``stops``."""
     import torch

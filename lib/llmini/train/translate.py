@@ -41,10 +41,10 @@ class Translator:
 
     def answers(self, requests: Sequence[str]) -> list[str]:
         """Greedy answers to requests, each up to the end of the turn."""
-        from llmini.train.teacher import _generate, ends, prompt_ids
+        from llmini.train.teacher import ends, generate, prompt_ids
 
         told, (model, tokenizer) = translate_text.settings(self.tier), self.loaded
-        found = _generate(model, tokenizer, [prompt_ids(tokenizer, text) for text in requests],
+        found = generate(model, tokenizer, [prompt_ids(tokenizer, text) for text in requests],
                           ends(tokenizer, model), told["max_new_tokens"], told["batch_tokens"])  # fmt: skip
         return [text.strip() for text in tokenizer.batch_decode(found, skip_special_tokens=True)]
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from llmini.settings import UserError, check_tier
+from llmini.settings import BASES, UserError, check_tier
 
 if TYPE_CHECKING:
     from llmini.train.prompts import Prompt
@@ -17,7 +17,6 @@ if TYPE_CHECKING:
 REQUESTS = {"ar": "Translate into Arabic: {}", "en": "ترجم إلى الإنجليزية: {}"}
 """A request by the language to translate into; it is put in the sentence's own language, as the pocket world does."""
 OTHER = {"ar": "en", "en": "ar"}
-BASES = {"pocket": "pocket", "rehearsal": "pocket", "small": "full", "full": "full"}
 TRIES = 200  # draws in a row that bring nothing new before a kind counts as exhausted
 OPUS = "Helsinki-NLP/opus-100"
 

@@ -52,10 +52,8 @@ def plan(tier: str, model: str, variant: str = "ft_v1,ft_v2", stage: Any = "all"
         told = {"order": order, "replay": float(share) if other else "", "start": "" if first == START else first,
                 "adapter": adapter}  # fmt: skip
         options = {"stage": place, "seed": int(number), **{key: value for key, value in told.items() if value != ""}}
-        line = [Run(tier, "finetune", model, name, tuple(sorted(options.items())))]
-        while line[0].method in curriculum.VARIANTS:
-            line.insert(0, before(line[0]))
-        found |= {run.run_id: run for run in line}
+        last = Run(tier, "finetune", model, name, tuple(sorted(options.items())))
+        found |= {run.run_id: run for run in line(last)}
     return list(found.values())
 
 
@@ -73,11 +71,14 @@ def before(run: Run) -> Run:
     return dataclasses.replace(run, params=tuple(sorted(options.items())))
 
 
+def line(run: Run) -> list[Run]:
+    """The runs up to ``run`` and with it, from the starting checkpoint on."""
+    return [*line(before(run)), run] if run.method in curriculum.VARIANTS else [run]
+
+
 def origin(run: Run) -> Run:
     """The starting checkpoint of a run, which its measurements are held against."""
-    while run.method in curriculum.VARIANTS:
-        run = before(run)
-    return run
+    return line(run)[0]
 
 
 def checkpoint(run: Run) -> Path:
@@ -133,13 +134,7 @@ def train(run: Run, teacher_model: str = stages.TEACHER) -> Path:
 
 def needed(run: Run, runs: list[Run], notebook: str) -> bool:
     """Whether a later run that is not done yet starts from this one."""
-    left = pending(runs, notebook)
-    starts = set()
-    for one in left:
-        while one.method in curriculum.VARIANTS:
-            one = before(one)
-            starts.add(one.run_id)
-    return run.run_id in starts
+    return any(run in line(one)[:-1] for one in pending(runs, notebook))
 
 
 def measure(run: Run, folder: Path, notebook: str, baseline: Baseline | None = None) -> Record:
@@ -173,10 +168,6 @@ def dialect(record: Record, model: Any, tokenizer: Any) -> pandas.DataFrame:
 
 def behaviour(record: Record, model: Any, tokenizer: Any) -> pandas.DataFrame:
     """Rows and items of the questions that stand in two languages."""
-    from llmini.measure import bilingual, pairs
+    from llmini.measure import pairs
 
-    found = pairs.pairs(model, tokenizer, record.tier)
-    for row in bilingual.behaviour(found):
-        record.add(row["metric"], row["value"], benchmark=pairs.BENCHMARK, task="mean", language=row["language"],
-                   stderr=row.get("stderr"), n=row["n"])  # fmt: skip
-    return bilingual.items(found, pairs.BENCHMARK)
+    return pairs.add(record, model, tokenizer)
