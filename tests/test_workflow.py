@@ -4,11 +4,13 @@ import os
 import re
 import subprocess
 import sys
+import time
+from collections import Counter
 
 import nbformat
 import pytest
 
-from llmini import grid
+from llmini import grid, lock
 from llmini.settings import UserError, root
 
 sys.path.insert(0, str(root() / "workflow"))
@@ -46,7 +48,74 @@ def test_snakemake_plans_every_job(checkout):
     )  # fmt: skip
     text = done.stdout + done.stderr
     assert done.returncode == 0, text
-    assert f"job {len(grid.jobs('pocket')):>13}".split() in [line.split() for line in text.splitlines()]
+    table = [line.split() for line in text.splitlines()]
+    wanted = Counter(job.family for job in grid.jobs("pocket"))
+    assert {rule: [rule, str(count)] in table for rule, count in wanted.items()} == dict.fromkeys(wanted, True)
+
+
+def test_a_second_study_stops_with_a_clear_message(checkout, monkeypatch, capsys):
+    held = lock.hold(checkout / "runs" / "study.lock", "a study of the pocket tier runs already: wait for it")
+    monkeypatch.setattr(sys, "argv", ["study.py"])
+    assert study.main() == 2
+    assert capsys.readouterr().err == "study: a study of the pocket tier runs already: wait for it\n"
+    os.close(held)
+    os.close(lock.hold(checkout / "runs" / "study.lock"))
+
+
+def test_a_killed_holder_leaves_no_trace(tmp_path):
+    program = "import sys, time; from pathlib import Path; from llmini import lock; " \
+              "lock.hold(Path(sys.argv[1]), 'me'); print('held', flush=True); time.sleep(60)"  # fmt: skip
+    first = subprocess.Popen([sys.executable, "-c", program, str(tmp_path / "x.lock")], stdout=subprocess.PIPE)
+    assert first.stdout.readline() == b"held\n"
+    with pytest.raises(UserError, match=r"^me$"):
+        lock.hold(tmp_path / "x.lock")
+    first.kill()
+    first.wait()
+    os.close(lock.hold(tmp_path / "x.lock"))
+
+
+def test_one_job_starts_once_at_a_time(tmp_path):
+    """Two starts of a command under one lock never overlap, and the second says whom it waits for."""
+    step = "import sys, time; log = open(sys.argv[1], 'a', 1); log.write('+\\n'); time.sleep(0.5); log.write('-\\n')"
+    command = [sys.executable, str(root() / "workflow/once.py"), str(tmp_path / "lock"), sys.executable, "-c", step,
+               str(tmp_path / "log")]  # fmt: skip
+    both = [subprocess.Popen(command, stdout=subprocess.PIPE, text=True) for _ in range(2)]
+    said = "".join(process.communicate(timeout=60)[0] for process in both)
+    assert (tmp_path / "log").read_text().split() == ["+", "-", "+", "-"]
+    assert re.search(r"waiting for process \d+ on .*: it runs this job", said)
+
+
+def test_a_job_ends_with_who_started_it(tmp_path):
+    """No orphan goes on measuring when the study is killed (Linux)."""
+    child = [str(root() / "workflow/once.py"), str(tmp_path / "lock"), sys.executable, "-c",
+             "import os, time; print(os.getpid(), flush=True); time.sleep(60)"]  # fmt: skip
+    program = f"import subprocess, sys; subprocess.run([sys.executable, *{child!r}])"
+    parent = subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.PIPE, text=True)
+    number = int(parent.stdout.readline())
+    parent.kill()
+    parent.wait()
+    for _ in range(100):
+        if not os.path.exists(f"/proc/{number}"):
+            break
+        time.sleep(0.1)
+    assert not os.path.exists(f"/proc/{number}")
+
+
+def test_a_damaged_record_is_named_and_measured_again(checkout):
+    run = grid.jobs("pocket", core=True)[0].runs[0]
+    run.folder.mkdir(parents=True)
+    (run.folder / "record.json").write_text('{"run_id": ')
+    assert [one for one, _ in study.damaged([run])] == [run]
+    job = grid.jobs("pocket", core=True)[0]
+    assert run in job.pending()
+
+
+def test_another_runs_record_is_not_taken_for_a_runs_own(checkout):
+    job = grid.jobs("pocket", core=True)[0]
+    finish(job.runs[0], job.notebook)
+    assert job.runs[0] not in job.pending()
+    job.runs[0].folder.rename(job.runs[1].folder)
+    assert job.runs[1] in job.pending()
 
 
 def test_dry_run_names_what_is_left(checkout, capsys):

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import math
 import os
 import subprocess
 import tempfile
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from llmini import origin, schema
+from llmini.schema import FAMILIES, METRICS
 from llmini.settings import UserError, check_tier, root
 
 if TYPE_CHECKING:
@@ -21,13 +24,6 @@ if TYPE_CHECKING:
 
 COLUMNS = ["tier", "family", "model", "variant", "method", "params", "benchmark", "task", "language",
            "metric", "value", "unit", "stderr", "n", "run_id"]  # fmt: skip
-FAMILIES = ("quant", "prune", "kd", "finetune", "encoder", "merge", "browser")
-METRICS = {
-    "size_disk", "size_resident", "size_packed", "size_nonzero", "compression_ratio", "perplexity", "bits_per_byte",
-    "acc", "acc_norm", "exact_match", "f1", "kl_to_dense", "flip_rate", "gold_nll", "tokens_per_second", "latency_ms",
-    "peak_memory", "seconds", "lpg", "lpg_abs", "clcs", "clcs_chance", "clcs_kappa", "ece", "ece_smooth", "brier",
-    "confidence_gap", "selected_share", "chrf", "script_failures",
-}  # fmt: skip
 PACKAGES = ("torch", "transformers", "llmcompressor", "compressed-tensors", "bitsandbytes", "lm-eval")
 
 
@@ -80,16 +76,23 @@ class Record:
         self.items = items if self.items is None else pandas.concat([self.items, items], ignore_index=True)
 
     def write(self, folder: str | Path) -> Path:
-        """Write ``items.parquet``, then ``record.json``, under ``folder``: the record vouches for the rest."""
+        """Write ``items.parquet``, then ``record.json``, under ``folder``: the record vouches for the rest.
+
+        Of made-up weights (`llmini.origin.rehearsed`) it is written as of the tier ``rehearsal``, whatever ran.
+        """
         folder = Path(folder)
         folder.mkdir(parents=True, exist_ok=True)
+        tier = origin.REHEARSAL if origin.rehearsed(self.model, self.tier) else self.tier
+        run_id = tier + self.run_id.removeprefix(self.tier)
+        past = {**provenance(), "hashes": origin.hashes(self.model, self.tier)}
         if self.items is not None:
-            items = self.items.assign(run_id=self.run_id)
+            items = self.items.assign(run_id=run_id)
             write_atomic(folder / "items.parquet", lambda path: items.to_parquet(path, index=False))
+            past["items_sha256"] = file_hash(folder / "items.parquet")
         body = {
-            "run_id": self.run_id, "tier": self.tier, "family": self.family, "model": self.model,
+            "run_id": run_id, "tier": tier, "family": self.family, "model": self.model,
             "variant": self.variant, "method": self.method, "params": self.params, "rows": self.rows,
-            "provenance": {**provenance(), "seconds": round(time.perf_counter() - self.started, 2), **self.provenance},
+            "provenance": {**past, "seconds": round(time.perf_counter() - self.started, 2), **self.provenance},
         }  # fmt: skip
         text = json.dumps(body, ensure_ascii=False, indent=1, sort_keys=True, allow_nan=False) + "\n"
         write_atomic(folder / "record.json", lambda path: path.write_text(text, encoding="utf8"))
@@ -133,22 +136,50 @@ def provenance() -> dict[str, Any]:
     }
 
 
+def file_hash(path: Path) -> str:
+    """sha256 of a file's bytes."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
 def read_record(path: Path) -> dict[str, Any]:
-    """One record.json. Raises UserError when it is missing, is not valid JSON or lacks its rows."""
+    """One record.json. Raises UserError that names it when it is missing, damaged or no record (`llmini.schema`)."""
     try:
         body = json.loads(path.read_text(encoding="utf8"))
-        body["rows"], body["run_id"]
     except FileNotFoundError as fault:
         raise UserError(f"{path} is missing: run `make study` to measure it") from fault
-    except (ValueError, KeyError) as fault:
+    except (OSError, ValueError) as fault:
         raise UserError(f"{path} is not a record ({fault}): delete its folder and run again") from fault
+    if wrong := schema.fault(body):
+        raise UserError(f"{path} is not a record ({wrong}): delete its folder and run again")
     return body
+
+
+def read_items(folder: Path, body: dict[str, Any]) -> pandas.DataFrame | None:
+    """The items of a record, None where it has none. Raises UserError for a file that the record does not vouch for."""
+    import pandas
+
+    path, told = folder / "items.parquet", body["provenance"].get("items_sha256")
+    if not path.exists():
+        if told:
+            raise UserError(f"{path} is missing, although its record speaks of it: delete {folder} and run again")
+        return None
+    try:
+        if told not in (None, file_hash(path)):
+            raise ValueError("its bytes are not those that its record vouches for")
+        items = pandas.read_parquet(path)
+        if set(items["run_id"].unique()) - {body["run_id"]}:
+            raise ValueError(f"it holds items of {sorted(set(items['run_id']) - {body['run_id']})[0]}")
+    except (OSError, ValueError, KeyError) as fault:
+        raise UserError(f"{path} is damaged ({fault}): delete {folder} and run again") from fault
+    return items
 
 
 def read_all(folders: Iterable[str | Path]) -> tuple[pandas.DataFrame, pandas.DataFrame, pandas.DataFrame]:
     """The records of ``folders`` as (metrics in :data:`COLUMNS`, items, runs with provenance), sorted by run id.
 
-    Raises UserError when a folder holds no record, or two records bear the same run id.
+    Raises UserError when a folder holds no valid record, two records bear one run id, or two were made from different
+    weights or data: numbers from two states of a model or data set never stand in one table.
     """
     import pandas
 
@@ -157,30 +188,58 @@ def read_all(folders: Iterable[str | Path]) -> tuple[pandas.DataFrame, pandas.Da
         body = read_record(folder / "record.json")
         if body["run_id"] in records:
             raise UserError(f"two records bear the id {body['run_id']}: delete {folder} or its twin")
-        records[body["run_id"]] = (body, folder / "items.parquet")
+        records[body["run_id"]] = (body, folder)
+    check_same_sources([body for _, (body, _) in sorted(records.items())])
     metrics, items, runs = [], [], []
-    for run_id, (body, item_file) in sorted(records.items()):
+    for run_id, (body, folder) in sorted(records.items()):
         head = {key: body[key] for key in ("tier", "family", "model", "variant", "method", "run_id")}
         head["params"] = json.dumps(body["params"], sort_keys=True, ensure_ascii=False)
         metrics += [{**head, **row} for row in body["rows"]]
         past = {k: json.dumps(v, sort_keys=True) if isinstance(v, dict) else v for k, v in body["provenance"].items()}
         runs.append({"run_id": run_id, **past})
-        if item_file.exists():
-            items.append(pandas.read_parquet(item_file))
+        if (found := read_items(folder, body)) is not None:
+            items.append(found)
     table = pandas.DataFrame(metrics, columns=COLUMNS)
     table["n"] = table["n"].astype("Int64")
     return table, pandas.concat(items, ignore_index=True) if items else pandas.DataFrame(), pandas.DataFrame(runs)
 
 
-def collect(tier: str, folders: Iterable[str | Path], out: str | Path) -> pandas.DataFrame:
+def check_same_sources(bodies: Iterable[dict[str, Any]]) -> None:
+    """Raise UserError naming two records of one tier whose model or data of one name have different hashes."""
+    seen: dict[tuple[str, ...], tuple[str, str]] = {}
+    for body in bodies:
+        for name, value in body["provenance"].get("hashes", {}).items():
+            key = (body["tier"], name, body["model"] if name == "model" else "")
+            first, known = seen.setdefault(key, (body["run_id"], value))
+            if known != value:
+                what = f"weights of {body['model']}" if name == "model" else name if "/" in name else "data"
+                raise UserError(f"{first} and {body['run_id']} were made from different {what} ({known[:12]} and "
+                                f"{value[:12]}): run the study again, it measures what is out of date")  # fmt: skip
+
+
+def collect(tier: str, folders: Iterable[str | Path], out: str | Path,
+            fingerprints: Mapping[Path, str] | None = None) -> pandas.DataFrame:  # fmt: skip
     """Gather the records of ``folders`` into ``out``: ``{tier}.csv``, ``{tier}_items.parquet``, ``{tier}_runs.csv``.
 
-    Raises UserError when a record is missing or belongs to another tier: a rehearsal never passes as a measurement.
+    fingerprints: folder -> what its record has to be made from (`llmini.grid.fingerprint`); the record then also has to
+    bear the folder's name. Raises UserError when a record is missing, damaged or foreign, made from other code, data or
+    weights, or of another tier: a rehearsal never passes as a measurement.
     """
+    folders = list(map(Path, folders))
     table, items, runs = read_all(folders)
     strangers = sorted(table.loc[table["tier"] != check_tier(tier), "run_id"].unique())
     if strangers:
-        raise UserError(f"{strangers[0]} is not of the {tier} tier: move it elsewhere")
+        made_up = strangers[0].startswith(f"{origin.REHEARSAL}-")
+        hint = ("it was measured on weights made up to rehearse with: delete it, and point HF_HOME at a real cache"
+                if made_up else "move it elsewhere")  # fmt: skip
+        raise UserError(f"{strangers[0]} is not of the {tier} tier: {hint}")
+    for folder in folders if fingerprints else ():
+        body = read_record(folder / "record.json")
+        if body["run_id"].partition("-")[2] != folder.name.partition("-")[2]:
+            raise UserError(f"{folder} holds the record of {body['run_id']}: delete the folder and run again")
+        if body["provenance"].get("fingerprint") != fingerprints[folder]:
+            raise UserError(f"{body['run_id']} was made from other code, data or weights than are here now: run the "
+                            "study again")  # fmt: skip
     out = Path(out)
     write_atomic(out / f"{tier}.csv", lambda path: table.to_csv(path, index=False, float_format="%.6g"))
     small = compact(items)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from llmini import grid, models
+from llmini import grid, models, origin
 from llmini.settings import UserError
 
 DENSE = "dense"
@@ -61,8 +61,11 @@ def model(name: str, tier: str = "full", *, short: bool = False) -> str:
     """A label that never lets a pocket model pass for the one that it stands for.
 
     ``ALLaM-7B`` for the published model and in the full tier; ``ALLaM-class, 3.7 M`` in the pocket tier (``short``
-    leaves the size out). A name that the registry lacks is returned as it is.
+    leaves the size out). A name that the registry lacks is returned as it is; made-up weights are said to be such.
     """
+    if tier == origin.REHEARSAL:
+        real = next((one for one in ("full", "small") if name in models.names(one)), "full")
+        return f"{model(name, real)} (rehearsal)"
     try:
         label = models.spec(name, tier).label
     except UserError:

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
+from llmini.origin import REHEARSAL
 from llmini.records import COLUMNS
 from llmini.report import labels
 from llmini.settings import UserError, root
@@ -128,7 +129,7 @@ def load(folder: str | Path = "data/results", tier: str = "pocket", families: tu
     """Read ``FOLDER/{tier}.csv`` and ``FOLDER/{tier}_items.parquet``; a missing file is an empty table.
 
     ``folder`` is taken from the checkout's root unless absolute. Raises UserError when a file is there but is not a
-    results table.
+    results table, or holds runs of a rehearsal among those of another tier.
     """
     import pandas
 
@@ -139,6 +140,8 @@ def load(folder: str | Path = "data/results", tier: str = "pocket", families: tu
         rows = pandas.read_csv(path, keep_default_na=False, na_values={"value": [""], "stderr": [""], "n": [""]})
         if missing := [column for column in COLUMNS if column not in rows]:
             raise UserError(f"{path} lacks the column {missing[0]!r}: make it again with `make study`")
+        if tier != REHEARSAL and (rows["tier"] == REHEARSAL).any():
+            raise UserError(f"{path} holds a rehearsal's numbers, of made-up weights: delete it")
     items = pandas.read_parquet(item_path) if item_path.exists() else pandas.DataFrame(columns=ITEM_COLUMNS)
     run_path = folder / f"{tier}_runs.csv"
     runs = pandas.read_csv(run_path, keep_default_na=False) if run_path.exists() else None
@@ -147,9 +150,14 @@ def load(folder: str | Path = "data/results", tier: str = "pocket", families: tu
 
 def build(rows: pandas.DataFrame, items: pandas.DataFrame | None = None, tier: str = "pocket",
           provenance: pandas.DataFrame | None = None, families: tuple[str, ...] = FAMILIES) -> Results:  # fmt: skip
-    """A :class:`Results` from frames in the records' format; rows of another tier or family are left out."""
+    """A :class:`Results` from frames in the records' format; rows of another tier or family are left out.
+
+    Where all rows are a rehearsal's, as in its notebooks, the results are of the tier ``rehearsal``.
+    """
     import pandas
 
+    if len(rows) and (rows["tier"] == REHEARSAL).all():
+        tier = REHEARSAL
     rows = rows[(rows["tier"] == tier) & rows["family"].isin(families)].reset_index(drop=True)
     if items is None or items.empty:
         items = pandas.DataFrame(columns=ITEM_COLUMNS)
