@@ -13,6 +13,9 @@ DAMAGE = {"dense": 0, "int8": 0.01, "w8a8": 0.03, "w8a16": 0.008, "fp8": 0.05, "
 BITS = {"int8": 8, "w8a8": 8, "w8a16": 8, "fp8": 8, "int4": 4.5, "int4_fp4": 4.5, "w4a16": 4.1, "w4a16_awq": 4.1,
         "w4a16_rtn": 4.1}  # fmt: skip
 DENSE_BYTES = 8_000_000
+STAMP = {"git_sha": "0" * 40, "dirty": False, "python": "3.11", "versions": {}, "device": "CPU (x86_64)", "threads": 1,
+         "finished": "2026-01-01T00:00:00+00:00", "seconds": 1.0}  # fmt: skip
+"""Provenance that every record has."""
 
 
 def runs():

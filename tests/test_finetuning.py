@@ -9,6 +9,7 @@ from matplotlib.text import Text
 from llmini.report import finetuning, finetuning_runs, style
 from llmini.report.learning_runs import plain
 from llmini.settings import UserError
+from reporting import STAMP
 from reporting_ft import STUDENT, runs, tables
 from test_tables import Grid
 
@@ -29,7 +30,8 @@ def written(made, tmp_path, monkeypatch):
         run.folder.mkdir(parents=True)
         body = {"run_id": name, "tier": run.tier, "family": run.family, "model": run.model, "variant": run.variant,
                 "method": run.method, "params": run.options, "rows": json.loads(own.to_json(orient="records")),
-                "provenance": {"lessons": json.loads(past[name])} if "stage" in run.options else {}}  # fmt: skip
+                "provenance": {**STAMP, **({"lessons": json.loads(past[name])} if "stage" in run.options else {})},
+                }  # fmt: skip
         (run.folder / "record.json").write_text(json.dumps(body))
         items[items["run_id"] == name].to_parquet(run.folder / "items.parquet")
         if "stage" in run.options:

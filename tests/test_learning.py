@@ -14,6 +14,7 @@ from llmini.settings import UserError
 from llmini.train.cache import Cache, Shard, Writer, digest
 from llmini.train.prompts import Prompt
 from llmini.train.recipes import recipe
+from reporting import STAMP
 from reporting_kd import STUDENT, results, runs, tables
 from test_tables import Grid
 
@@ -39,7 +40,7 @@ def write(rows, items, found):
         run, head = found[name], part.iloc[0]
         run.folder.mkdir(parents=True)
         own = part[["benchmark", "task", "language", "metric", "value", "unit", "stderr", "n"]]
-        body = {key: str(head[key]) for key in keys} | {"params": run.options, "provenance": {"seconds": 1.0}}
+        body = {key: str(head[key]) for key in keys} | {"params": run.options, "provenance": STAMP}
         body["rows"] = json.loads(own.to_json(orient="records"))
         (run.folder / "record.json").write_text(json.dumps(body))
         items[items["run_id"] == name].to_parquet(run.folder / "items.parquet")
@@ -99,7 +100,7 @@ def mark(run, fingerprint):
     """Note in a run's record from what code and data it was made."""
     path = run.folder / "record.json"
     body = json.loads(path.read_text())
-    path.write_text(json.dumps(body | {"provenance": {"fingerprint": fingerprint}}))
+    path.write_text(json.dumps(body | {"provenance": {**STAMP, "fingerprint": fingerprint}}))
 
 
 def row(shown, name):

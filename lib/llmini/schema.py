@@ -82,7 +82,7 @@ def rows_fault(rows: list[Any]) -> str | None:
             return f"the {row['metric']} of row {place} is {row['value']!r}, no finite number"
         if row["stderr"] is not None and not (number(row["stderr"]) and row["stderr"] >= 0):
             return f"the stderr of row {place} is {row['stderr']!r}"
-        if row["n"] is not None and not (type(row["n"]) is int and row["n"] >= 0):
+        if row["n"] is not None and not (number(row["n"]) and row["n"] >= 0 and row["n"] == int(row["n"])):
             return f"the n of row {place} is {row['n']!r}"
         if not all(isinstance(row[name], str) for name in ("benchmark", "task", "unit")):
             return f"row {place} has a benchmark, task or unit that is no text"
