@@ -67,9 +67,8 @@ pocket-models: setup  ## train the pocket models again from nothing, into runs/p
 pocket-tasks: setup   ## write the pocket benchmarks again
 	$(BIN)/python -m llmini.pocket.tasks
 
-acai:            ## fetch the browser application's third-party code by its lock file, and list its files
-	@command -v npm >/dev/null || { echo "acai: node 20 and npm are needed: apt install nodejs npm" >&2; exit 2; }
-	cd acai && node scripts/vendor.mjs && node scripts/precache.mjs
+acai: setup      ## make the browser application ready: third-party code by its lock file, and the model that ships
+	@$(BIN)/python -m llmini.browser.ship
 
 acai-serve: acai setup  ## serve the browser application on localhost
 	$(BIN)/python acai/serve.py

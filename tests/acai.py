@@ -216,16 +216,31 @@ def errors(page):
     return found
 
 
+def checkpoint(tmp_path_factory):
+    """Folder of the model that ships with ACAI; until one does, of a pocket model with rounded 4-bit weights."""
+    shipped = ROOT / "data/pocket/models/acai"
+    if shipped.is_dir():
+        return shipped
+    stored = tmp_path_factory.getbasetemp() / "acai-checkpoint"
+    if not stored.is_dir():
+        from llmini import cli
+
+        assert cli.main(["allam_7b", "--quant", "w4a16_rtn", "--output", str(stored)]) == 0
+    return stored
+
+
 def model(tmp_path_factory):
-    """The pocket model with rounded 4-bit weights as an exported folder, made once a session: dense, q4 and q4dq."""
+    """The model that ships as an exported folder, dense, q4 and q4dq, made once a session as `make acai` makes it.
+
+    ``ACAI_MODEL`` names another exported folder to run with.
+    """
+    if named := os.environ.get("ACAI_MODEL"):
+        return Path(named)
     home = tmp_path_factory.getbasetemp() / "acai-model"
     if not home.is_dir():
-        from llmini import cli
-        from llmini.browser.export import export
+        from llmini.browser import ship
 
-        stored = tmp_path_factory.mktemp("acai") / "checkpoint"
-        assert cli.main(["allam_7b", "--quant", "w4a16_rtn", "--output", str(stored)]) == 0
-        export(stored, home, forms=("dense", "q4", "q4dq"), name="ALLaM-class, 3.7 M")
+        ship.export(checkpoint(tmp_path_factory), home)
     return home
 
 

@@ -44,7 +44,7 @@ def test_progress_and_what_is_told(visit, model, context):
     assert page.evaluate("() => crossOriginIsolated")
     told = load(page)
     info, steps = told["info"], [event for event in told["log"] if event["stage"] == "download"]
-    assert (info["device"], info["form"], info["name"]) == ("wasm", "q4dq", "ALLaM-class, 3.7 M")
+    assert (info["device"], info["form"], info["name"]) == ("wasm", "q4dq", manifest(model)["name"])
     assert info["fallback"][0]["device"] == "webgpu" and info["fallback"][0]["reason"].startswith("llm.webgpu.")
     assert info["threads"] >= 1 and info["stored"] and info["context"] == 2048
     last = [event for event in steps if event["file"] == "onnx/model_q4dq.onnx_data"][-1]
@@ -55,7 +55,7 @@ def test_progress_and_what_is_told(visit, model, context):
     ask(page, ENGLISH)
     now = page.evaluate("() => test.llm.info()")
     assert now["measured"]["tokensPerSecond"] > 0 and now["requests"]["outside"] == 0 < now["requests"]["total"]
-    assert page.evaluate("() => test.llm.stored()")[0]["name"] == "ALLaM-class, 3.7 M"
+    assert page.evaluate("() => test.llm.stored()")[0]["name"] == info["name"]
 
 
 def test_streaming_stop_and_the_main_thread(visit):

@@ -1,6 +1,6 @@
 """The application itself in Chromium, with a real model: what people see and do.
 
-ACAI_SHOTS names a folder for the screenshots, ACAI_MODEL another exported model to run with.
+ACAI_SHOTS names a folder for the screenshots.
 """
 
 import contextlib
@@ -43,8 +43,7 @@ LAST = "document.querySelector('#stream').scrollTop = document.querySelector('.e
 
 @pytest.fixture(scope="module")
 def model(tmp_path_factory):
-    named = os.environ.get("ACAI_MODEL")
-    return Path(named) if named else acai.model(tmp_path_factory)
+    return acai.model(tmp_path_factory)
 
 
 @pytest.fixture(scope="module")

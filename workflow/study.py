@@ -89,7 +89,12 @@ def study(tier: str, core: bool, profile: str, dry_run: bool, rehearsal: bool = 
     print(f"done in {(time.time() - began) / 60:.1f} minutes: runs/{tier}/report/analysis.html")
     collected = origin.REHEARSAL if rehearsal else tier
     families(tier, jobs, collected)
-    return 0 if rehearsal else compare(tier)
+    if rehearsal:
+        return 0
+    code = compare(tier)
+    if tier == "pocket":
+        application(log)
+    return code
 
 
 def damaged(todo: Iterable[grid.Run]) -> Iterator[tuple[grid.Run, str]]:
