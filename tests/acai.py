@@ -7,9 +7,12 @@ import contextlib
 import importlib.util
 import json
 import os
+import re
 import shutil
+import socketserver
 import subprocess
 import sys
+import threading
 import urllib.error
 import urllib.request
 from pathlib import Path
@@ -20,6 +23,7 @@ ROOT = Path(__file__).resolve().parents[1]
 ACAI = ROOT / "acai"
 FLAGS = ("--no-sandbox", "--disable-quic", "--no-first-run", "--disable-background-networking",
          "--disable-component-update", "--disable-sync")  # fmt: skip
+MAKERS = (".googleapis.com", ".google.com", ".gvt1.com")
 SOFTWARE = ("--disable-gpu",)
 WEBGPU = ("--enable-unsafe-webgpu", "--use-webgpu-adapter=swiftshader", "--enable-features=Vulkan")
 """WebGPU computed by the processor: slow, but the real interface."""
@@ -155,18 +159,42 @@ class Driver:
 
 
 @contextlib.contextmanager
+def trap(caught):
+    """Address of a proxy that answers nothing and adds each request that reaches it to ``caught``: what a page, a
+    worker or a service worker sends to another machine. What the browser asks of its maker is its own."""
+
+    class Catch(socketserver.StreamRequestHandler):
+        def handle(self):
+            words = self.rfile.readline(4000).decode("latin-1").split()
+            host = re.sub(r"^\w+://|[:/].*$", "", words[1]) if len(words) > 1 else ""
+            if not host.endswith(MAKERS):
+                caught.append(" ".join(words[:2]))
+
+    server = socketserver.ThreadingTCPServer(("127.0.0.1", 0), Catch)
+    server.daemon_threads = True
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True)
+    thread.start()
+    try:
+        yield f"127.0.0.1:{server.server_address[1]}"
+    finally:
+        server.shutdown()
+        server.server_close()
+        thread.join()
+
+
+@contextlib.contextmanager
 def browser(profile, *, flags=SOFTWARE, **options):
     """A browser context of Chromium with the empty profile folder ``profile``; further options are playwright's.
 
     ``context.left`` lists every request that it made to another machine than this one.
     """
-    path = chromium()
-    with Driver() as driver:
+    path, left = chromium(), []
+    with Driver() as driver, trap(left) as proxy:
         context = driver.chromium.launch_persistent_context(
-            str(profile), executable_path=path, headless=True, args=[*FLAGS, *flags],
+            str(profile), executable_path=path, headless=True, args=[*FLAGS, f"--proxy-server={proxy}", *flags],
             ignore_default_args=["--enable-unsafe-swiftshader"], **options)  # fmt: skip
         context.set_default_timeout(180_000)  # the processor may be shared
-        context.left = []
+        context.left = left
         context.on("request", lambda request: None if local(request.url) else context.left.append(request.url))
         try:
             yield context

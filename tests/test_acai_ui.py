@@ -7,12 +7,12 @@ import contextlib
 import json
 import os
 import re
-import uuid
 from pathlib import Path
 
 import pytest
 
 import acai
+from acai_page import answer_dialog, ask, backup, bring, start, view
 
 LANGUAGES = ("ar", "en")
 SIZES = {"desktop": {"width": 1280, "height": 800}, "phone": {"width": 390, "height": 844}}
@@ -81,56 +81,6 @@ def page(opened):
     del opened.wrong[:]
     yield opened
     assert opened.wrong == []
-
-
-def start(page, url):
-    page.goto(url)
-    page.wait_for_selector("body[data-ready]")
-    page.wait_for_selector(".state.ready")
-
-
-def ask(page, text, agent=None):
-    """Write and send; the last exchange when its answer is whole."""
-    page.check(f".composer input[value='{agent or ''}']", force=True)
-    page.fill("#question", text)
-    page.press("#question", "Enter")
-    page.wait_for_selector(".exchange:last-child .answer[aria-busy=false] .foot > *")
-    return page.locator(".exchange:last-child")
-
-
-def view(page, name):
-    page.click(f".tab[data-view={name}]")
-    page.wait_for_selector(f"body[data-view={name}]")
-
-
-def answer_dialog(page, text=None):
-    if text is not None:
-        page.fill("dialog input", text)
-    page.click("dialog button[type=submit]")
-    page.wait_for_selector("dialog", state="detached")
-
-
-def backup(responses, title="محادثة", name="guest"):
-    """A backup with one chat: (agent, question, fields of the response)."""
-    chat, stores = str(uuid.uuid4()), {"chats": [], "queries": [], "responses": []}
-    stores["chats"].append({"id": chat, "created": 1, "updated": 9e12 / 3, "title": title})
-    for place, (agent, question, fields) in enumerate(responses):
-        query = {"id": str(uuid.uuid4()), "created": place + 1, "chat": chat, "text": question, "agent": agent}
-        stores["queries"].append(query)
-        stores["responses"].append({"id": str(uuid.uuid4()), "created": place + 1, "chat": chat, "query": query["id"],
-                                    "agent": agent, "state": "complete", **fields})  # fmt: skip
-    return {"format": "acai-backup", "version": 2, "name": name, "stores": stores}
-
-
-def bring(page, told, name="backup.json"):
-    view(page, "settings")
-    page.locator(".note .button.only").evaluate_all("all => all.forEach((one) => one.click())")
-    content = told if isinstance(told, bytes) else json.dumps(told).encode()
-    page.set_input_files("#backup", {"name": name, "mimeType": "application/json", "buffer": content})
-    page.wait_for_selector(".note")
-    note = page.inner_text(".note:last-child p")
-    page.click(".note:last-child .button")
-    return note
 
 
 def test_every_string_is_in_both_languages():
@@ -363,24 +313,6 @@ def test_hostile_text_stays_text(page):
     view(page, "documents")
     page.click(".documents .item .button >> nth=1")
     answer_dialog(page)
-
-
-def test_the_server_is_killed(tmp_path, context, model):
-    site = acai.site(tmp_path / "app", tests=False)
-    with acai.serving(site, model) as server, contextlib.closing(context.new_page()) as page:
-        start(page, server.url)
-        ask(page, "ما عاصمة البحرين؟", "hakeem")
-        view(page, "model")
-        page.wait_for_selector(".counts:has-text('التطبيق محفوظ على الجهاز')")
-        server.kill()
-        start(page, page.url)
-        assert "ما عاصمة البحرين؟" in page.inner_text(".chats")
-        again = ask(page, "هل يغير المصرف الرسوم بلا إشعار؟", "musheer")
-        assert again.locator(".source").count()
-        view(page, "documents")
-        content = "رسم المرسى ثلاثة دنانير.".encode()
-        page.set_input_files("#files", {"name": "b.txt", "mimeType": "text/plain", "buffer": content})
-        page.wait_for_selector(".documents .item")
 
 
 SHOTS = [("bahith", {"ar": "كم خانة في الآيبان البحريني؟", "en": "How many characters does a Bahraini IBAN have?"}),
