@@ -91,7 +91,7 @@ def pretrain(
         model = AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32) if note["stages"] else None
         model = model or build(name, recipe.seed)
         ids = pack(texts[stage], tokenizer, recipe.seed)
-        history = train(model, ids, recipe.stage(stage), _report(f"{name} {stage}", position))
+        history = train(model, ids, recipe.stage(stage), reporter(f"{name} {stage}", position))
         note["stages"].append({"stage": stage, "documents": len(texts[stage]), **history})
         _save(folder, model.to(torch.bfloat16), tokenizer, _summary(name, model, recipe, digest, note["stages"]))
     return add_scores(folder) if score else folder
@@ -107,7 +107,7 @@ def _start(folder: Path, recipe: Recipe, digest: str) -> dict[str, Any]:
     return {"stages": []}
 
 
-def _report(title: str, position: int) -> Any:
+def reporter(title: str, position: int) -> Any:
     from tqdm.auto import tqdm
 
     bar = tqdm(desc=title, position=position, unit="step", disable=bool(int(os.environ.get("TQDM_DISABLE") or 0)))

@@ -143,9 +143,23 @@ def train(
     model: Any, ids: Any, recipe: Recipe, report: Callable[[int, int, float], None] | None = None
 ) -> dict[str, Any]:
     """Train `model` on the packed `ids` once over. Returns loss curve (step, tokens, loss), tokens and seconds."""
+
+    def loss_of(batch: Any) -> tuple[Any, int]:
+        # on a CPU plain attention is the faster one up to 256 tokens
+        model.set_attn_implementation("eager" if batch.shape[1] <= 257 else "sdpa")
+        batch = batch.long()
+        hidden = model.model(batch[:, :-1].contiguous(), use_cache=False).last_hidden_state
+        loss = head_loss(hidden.reshape(-1, hidden.shape[-1]), model.lm_head.weight, batch[:, 1:].reshape(-1))
+        return loss, batch[:, 1:].numel()
+
+    return fit(model, windows(ids, recipe), loss_of, recipe, report)
+
+
+def fit(model: Any, batches: list[Any], loss_of: Callable[[Any], tuple[Any, int]], recipe: Recipe,
+        report: Callable[[int, int, float], None] | None = None) -> dict[str, Any]:  # fmt: skip
+    """The loop itself: a step a batch, ``loss_of`` gives its loss and how many tokens it saw. Returns as `train`."""
     import torch
 
-    batches = windows(ids, recipe)
     optimisers = _optimisers(model, recipe)
     parameters = list(model.parameters())
     curve, recent, seen, began = [], [], 0, time.monotonic()
@@ -155,18 +169,14 @@ def train(
         for optimiser in optimisers:
             for group in optimiser.param_groups:
                 group["lr"] = group["initial_lr"] * factor
-        # on a CPU plain attention is the faster one up to 256 tokens
-        model.set_attn_implementation("eager" if batch.shape[1] <= 257 else "sdpa")
-        batch = batch.long()
         with torch.autocast("cpu", dtype=torch.bfloat16, enabled=recipe.bf16):
-            hidden = model.model(batch[:, :-1].contiguous(), use_cache=False).last_hidden_state
-            loss = head_loss(hidden.reshape(-1, hidden.shape[-1]), model.lm_head.weight, batch[:, 1:].reshape(-1))
+            loss, tokens = loss_of(batch)
         loss.backward()
         torch.nn.utils.clip_grad_norm_(parameters, recipe.clip, foreach=True)
         for optimiser in optimisers:
             optimiser.step()
             optimiser.zero_grad(set_to_none=True)
-        seen += batch[:, 1:].numel()
+        seen += tokens
         recent.append(loss.item())
         if (step + 1) % 25 == 0 or step + 1 == len(batches):
             curve.append([step + 1, seen, round(sum(recent) / len(recent), 4)])
