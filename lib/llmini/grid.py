@@ -49,6 +49,8 @@ FAMILY = {
     "04_finetune/02_attention.ipynb": (("lib/llmini/measure/attention.py", "lib/llmini/measure/kernels.py"), ()),
     "04_finetune/03_translate_and_tune.ipynb": ((*DISTILLED, "lib/llmini/measure/chrf.py"), ()),
 }  # fmt: skip
+# What only runs of the full and small tiers read: a pocket run does not depend on it.
+FULL = tuple(f"lib/llmini/train/{name}.py" for name in ("corpora*", "curriculum_full", "fits", "sources"))
 # Who plans the runs of a notebook that trains: module:function, called with the notebook's parameters.
 PLANS = {
     "03_kd/01_teacher.ipynb": "train.stages:teacher",
@@ -232,6 +234,7 @@ def fingerprint(notebook: str, tier: str, model: str) -> str:
     """Hash of what a run's numbers come from: library modules, tasks, locked packages, code cells, pocket weights."""
     digest = hashlib.sha256()
     own = FAMILY.get(notebook) or FAMILY.get(notebook.partition("/")[0]) or ((), ())
+    own = (own[0], (*own[1], *(FULL if tier == "pocket" else ())))
     for file in [*files(SOURCES, NEUTRAL), *files(*own)]:
         digest.update(f"{file.relative_to(root())}\0".encode() + file.read_bytes())
     lock = (root() / "requirements.lock").read_text(encoding="utf8").splitlines()
