@@ -231,3 +231,23 @@ def test_twins_are_refused(tmp_path):
 def test_provenance_holds_no_secret(monkeypatch):
     monkeypatch.setenv("HF_TOKEN", "hf_secret")
     assert "hf_secret" not in json.dumps(records.provenance())
+
+
+def test_renewed_tables_are_those_of_all_the_records(tmp_path):
+    """A part of a study in committed tables gives the bytes of the whole study; what is not kept goes."""
+    exact = example("int8")
+    exact.add("size_disk", 7_000_183, unit="bytes")
+    folders = {name: record.write(tmp_path / name).parent
+               for name, record in (("a", example("w4a16")), ("b", exact), ("c", example("fp8")))}  # fmt: skip
+    collect("pocket", folders.values(), tmp_path / "whole")
+    assert "7000183" in (tmp_path / "whole" / "pocket.csv").read_text()
+    collect("pocket", [folders["a"], folders["c"]], tmp_path / "committed")
+    kept = {"pocket-quant-allam_7b-fp8", "pocket-quant-allam_7b-w4a16"}
+    records.renew("pocket", [folders["b"]], kept, tmp_path / "committed", tmp_path / "new")
+    for name in ("pocket.csv", "pocket_runs.csv"):
+        assert (tmp_path / "new" / name).read_bytes() == (tmp_path / "whole" / name).read_bytes()
+    both = [pandas.read_parquet(tmp_path / name / "pocket_items.parquet") for name in ("new", "whole")]
+    pandas.testing.assert_frame_equal(*both)
+    records.renew("pocket", [folders["b"]], {"pocket-quant-allam_7b-fp8"}, tmp_path / "committed", tmp_path / "less")
+    runs = pandas.read_csv(tmp_path / "less" / "pocket_runs.csv")["run_id"]
+    assert runs.tolist() == ["pocket-quant-allam_7b-fp8", "pocket-quant-allam_7b-int8"]

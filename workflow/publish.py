@@ -1,6 +1,9 @@
 """Promote the last study of a tier: results, figures and executed notebooks become the committed ones.
 
-    python workflow/publish.py [--tier pocket]
+    python workflow/publish.py [--tier pocket] [--renew]
+
+With --renew a study of some families is enough: of the others the committed results stay, if their fingerprints say
+that they were made from the code, data and weights that are here now.
 """
 
 from __future__ import annotations
@@ -8,12 +11,13 @@ from __future__ import annotations
 import argparse
 import re
 import shutil
+import subprocess
 import sys
 from pathlib import Path
 
 import nbformat
 
-from llmini import grid
+from llmini import grid, records
 from llmini.records import write_atomic
 from llmini.settings import UserError, root, runs
 
@@ -23,9 +27,12 @@ MARK = "<!-- headline -->"
 def main() -> int:
     parser = argparse.ArgumentParser(description="Promote the last study of a tier.")
     parser.add_argument("--tier", default="pocket")
-    tier = parser.parse_args().tier
+    parser.add_argument("--renew", action="store_true", help="keep committed results that are still true")
+    options = parser.parse_args()
     try:
-        for path in publish(tier):
+        if options.renew:
+            renew(options.tier)
+        for path in publish(options.tier, options.renew):
             print(path.relative_to(root()))
     except UserError as fault:
         print(f"publish: {fault}", file=sys.stderr)
@@ -33,22 +40,56 @@ def main() -> int:
     return 0
 
 
-def publish(tier: str) -> list[Path]:
+def renew(tier: str) -> None:
+    """Write to runs/TIER the committed tables with this machine's records in them, and the report of that.
+
+    Raises UserError when a run has neither a record of its own nor a committed result made from today's sources.
+    """
+    import pandas
+
+    known = pandas.read_csv(root() / "data" / "results" / f"{tier}_runs.csv").set_index("run_id")["fingerprint"]
+    fresh, kept, missing = {}, set(), []
+    for job in grid.jobs(tier):
+        for run in job.runs:
+            wanted = grid.fingerprint(job.notebook, run.tier, run.model)
+            if run.fresh(wanted):
+                fresh[run.folder] = run.run_id
+            elif known.get(run.run_id) == wanted:
+                kept.add(run.run_id)
+            else:
+                missing.append(run.run_id)
+    require(missing)
+    records.renew(tier, fresh, kept - set(fresh.values()), root() / "data" / "results", runs(tier))
+    report = runs(tier, "report", "analysis.ipynb")
+    report.parent.mkdir(parents=True, exist_ok=True)
+    where = runs(tier).relative_to(root())
+    subprocess.run([sys.executable, "-m", "papermill", str(root() / "notebooks/analysis.ipynb"), str(report),
+                    "-p", "tier", tier, "-p", "results", str(where), "-p", "figures", f"{where}/figures",
+                    "--kernel", "python3", "--log-level", "WARNING"], check=True, cwd=root())  # fmt: skip
+
+
+def require(missing: list[str]) -> None:
+    """Raise UserError when runs are missing."""
+    if missing:
+        raise UserError(f"{len(missing)} runs are missing or out of date (first: {missing[0]}): run `make study-all`")
+
+
+def publish(tier: str, part: bool = False) -> list[Path]:
     """Copy tables, figures and notebooks to their committed places; returns what was written.
 
+    part: the tables are those of `renew`, and a notebook whose job did not run here stays as it is.
     Raises UserError when the study is incomplete: a published table always covers the whole grid.
     """
     jobs = grid.jobs(tier)
-    missing = [run.run_id for job in jobs for run in job.pending()]
-    if missing:
-        raise UserError(f"{len(missing)} runs are missing or out of date (first: {missing[0]}): run `make study-all`")
+    if not part:
+        require([run.run_id for job in jobs for run in job.pending()])
     written = []
     for name in (f"{tier}.csv", f"{tier}_items.parquet", f"{tier}_runs.csv"):
         written.append(copy(runs(tier, name), root() / "data" / "results" / name))
     for figure in sorted(runs(tier, "figures").iterdir()):
         written.append(copy(figure, root() / "figures" / tier / figure.name))
     for job in jobs:
-        if job.publish:
+        if job.publish and not (part and job.pending()):
             written.append(promote(runs(tier, "jobs", f"{job.name}.ipynb"), root() / "notebooks" / job.notebook))
     written.append(promote(runs(tier, "report", "analysis.ipynb"), root() / "notebooks" / "analysis.ipynb"))
     if tier == "pocket":

@@ -240,12 +240,35 @@ def collect(tier: str, folders: Iterable[str | Path], out: str | Path,
         if body["provenance"].get("fingerprint") != fingerprints[folder]:
             raise UserError(f"{body['run_id']} was made from other code, data or weights than are here now: run the "
                             "study again")  # fmt: skip
-    out = Path(out)
-    write_atomic(out / f"{tier}.csv", lambda path: table.to_csv(path, index=False, float_format="%.6g"))
-    small = compact(items)
+    write_tables(tier, out, table, items, runs)
+    return table
+
+
+def write_tables(tier: str, out: str | Path, table: pandas.DataFrame, items: pandas.DataFrame,
+                 runs: pandas.DataFrame) -> None:  # fmt: skip
+    """Write the three files of a tier into ``out``; counts (bytes, say) keep every digit, other values six."""
+    whole = table["value"].map(lambda value: f"{value:.0f}" if float(value).is_integer() else f"{value:.6g}")
+    small, out = compact(items), Path(out)
+    write_atomic(out / f"{tier}.csv",
+                 lambda path: table.assign(value=whole).to_csv(path, index=False, float_format="%.6g"))  # fmt: skip
     write_atomic(out / f"{tier}_items.parquet", lambda path: small.to_parquet(path, compression="zstd"))
     write_atomic(out / f"{tier}_runs.csv", lambda path: runs.to_csv(path, index=False))
-    return table
+
+
+def renew(tier: str, folders: Iterable[str | Path], kept: set[str], committed: str | Path,
+          out: str | Path) -> None:  # fmt: skip
+    """Write into ``out`` the committed tables with the records of ``folders`` in them: ``kept`` run ids stay, the
+    folders' take their place or are added, all others go."""
+    import pandas
+
+    new, committed = read_all(folders), Path(committed)
+    empty = {"keep_default_na": False, "na_values": {"stderr": [""], "n": [""]}}
+    old = (pandas.read_csv(committed / f"{tier}.csv", dtype={"n": "Int64"}, **empty),
+           pandas.read_parquet(committed / f"{tier}_items.parquet"),
+           pandas.read_csv(committed / f"{tier}_runs.csv", dtype=str, keep_default_na=False))  # fmt: skip
+    made = [pandas.concat([before[before["run_id"].isin(kept)].astype({"run_id": str}), now], ignore_index=True)
+            for before, now in zip(old, new, strict=True)]  # fmt: skip
+    write_tables(tier, out, *(frame.sort_values("run_id", kind="stable", ignore_index=True) for frame in made))
 
 
 def compact(items: pandas.DataFrame) -> pandas.DataFrame:
