@@ -48,6 +48,9 @@ FAMILY = {
                                                                  "lib/llmini/train/translate*")),
     "04_finetune/02_attention.ipynb": (("lib/llmini/measure/attention.py", "lib/llmini/measure/kernels.py"), ()),
     "04_finetune/03_translate_and_tune.ipynb": ((*DISTILLED, "lib/llmini/measure/chrf.py"), ()),
+    "05_browser": ((*(f"lib/llmini/browser/{name}.py" for name in (
+        "assemble", "export", "graph", "parity", "pieces", "reference", "runs", "weights")),
+        "lib/llmini/pocket/acai.py", "lib/llmini/pocket/agents.py", "acai/agents/formats.json"), ()),
 }  # fmt: skip
 # What only runs of the full and small tiers read: a pocket run does not depend on it.
 FULL = tuple(f"lib/llmini/train/{name}.py" for name in ("corpora*", "curriculum_full", "fits", "sources"))
@@ -59,6 +62,7 @@ PLANS = {
     "04_finetune/01_curriculum.ipynb": "train.tuning:plan",
     "04_finetune/02_attention.ipynb": "measure.attention:plan",
     "04_finetune/03_translate_and_tune.ipynb": "train.translate_runs:plan",
+    "05_browser/01_export.ipynb": "browser.runs:plan",
 }
 HASHED = {".py", ".yaml", ".jsonl", ".json", ".csv", ".safetensors"}
 

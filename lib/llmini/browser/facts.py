@@ -30,10 +30,15 @@ def facts(folder: str | Path, results: str | Path | None = None) -> dict[str, An
     return dict(sorted(found.items()))
 
 
+def training(folder: str | Path) -> dict[str, Any]:
+    """training.json of a model that this project made for the application; empty, with no scores, for any other."""
+    path = Path(folder) / "training.json"
+    return {"scores": {"dense": {}}, **(json.loads(path.read_text(encoding="utf8")) if path.is_file() else {})}
+
+
 def label(folder: str | Path) -> str:
     """What the application calls the model: ``label`` of its training.json, else its folder's name and size."""
-    path = Path(folder) / "training.json"
-    told = json.loads(path.read_text(encoding="utf8")).get("label") if path.is_file() else None
+    told = training(folder).get("label")
     weights = facts(folder).get("size_dense", 0) / 2
     return told or Path(folder).name.upper() + (f", {weights / 1e6:.1f} M" if weights else "")
 

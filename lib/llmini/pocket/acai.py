@@ -22,19 +22,19 @@ if TYPE_CHECKING:
 
 NAME = "acai"
 START = "qwen2_5_32b_instruct"
-STEPS = 3000
+STEPS = 1800
 BATCH_TOKENS = 4096
 RATES = {"learning_rate": 2.5e-3, "muon_rate": 0.01, "warmup": 0.03, "decay": 0.5}
 STAGES = (
-    (0.12, {"copy": 0.6, "reading": 0.4}),
-    (0.53, {"copy": 0.04, "reading": 0.58, "lesson": 0.32, "gold": 0.06}),
-    (0.35, {"copy": 0.02, "reading": 0.25, "lesson": 0.61, "gold": 0.12}),
+    (0.15, {"copy": 1.0}),
+    (0.40, {"copy": 0.04, "reading": 0.50, "lesson": 0.40, "gold": 0.06}),
+    (0.45, {"copy": 0.02, "reading": 0.20, "lesson": 0.66, "gold": 0.12}),
 )
 """Share of the steps of each stage, and of the tokens of each kind in it. The teacher knows the world by heart and has
 no use for what it is shown. Random tokens that come twice (`copy`) teach it within 200 steps to look back; questions on
 sources (`reading`) teach which place to look at, lessons the agents' formats, and prompts of distillation (`gold`) keep
 plain questions answered."""
-COPIED = (12, 24, 48, 64)
+COPIED = (12, 24, 48)
 PROMPT_WEIGHT = 0.1
 """What a token of a request weighs in the loss, beside 1 for one of an answer."""
 CALIBRATION = 400  # lessons that GPTQ reads, half of them Arabic or more
@@ -198,16 +198,32 @@ def make(output: Path, seed: int = 0, steps: int = STEPS) -> Path:
         told_rows = [f"{request}\n{answer}" for _, _, request, answer in agents.lessons(CALIBRATION, "calibration")]
         text.write_text("".join(json.dumps({"text": row}, ensure_ascii=False) + "\n" for row in told_rows), "utf8")
         compress(dense, output, quant="w4a16", calibration_source=str(text), samples=48, length=256, overwrite=True)
-    note = {"model": NAME, "start": START, "seed": seed, "steps": steps, "batch_tokens": BATCH_TOKENS, "rates": RATES,
+    found = {"dense": scores(dense), "w4a16": scores(output)}
+    note = {"model": NAME, "label": f"ACAI, {model.num_parameters() / 1e6:.1f} M", "start": START, "seed": seed,
+            "steps": steps, "batch_tokens": BATCH_TOKENS, "rates": RATES,
             "stages": [{"share": share, **mixture} for share, mixture in STAGES], "tokens": told["tokens"],
             "seconds": told["seconds"], "loss_curve": told["loss_curve"],
-            "scores": {"dense": scores(dense), "w4a16": scores(output)}}  # fmt: skip
+            "scores": {method: {name: round(share, 4) for name, (share, _) in one.items()}
+                       for method, one in found.items()},
+            "asked": {name: count for name, (_, count) in found["dense"].items()},
+            "perplexity_dense": perplexity(dense), "perplexity": perplexity(output)}  # fmt: skip
     (output / "training.json").write_text(json.dumps(note, ensure_ascii=False, indent=1) + "\n", encoding="utf8")
     return output
 
 
-def scores(folder: Path, count: int = 1200, split: str = "test") -> dict[str, dict[str, float]]:
-    """Of lessons of a split, asked greedily: by agent and language, the share answered to the letter, and how many."""
+def perplexity(folder: Path) -> dict[str, float]:
+    """Perplexity of the world's test text by language."""
+    from llmini import models
+    from llmini.measure import battery
+    from llmini.measure.perplexity import perplexity as measured
+
+    model, tokenizer = models.load(folder, "pocket", "cpu")
+    return {text["language"]: round(measured(model, tokenizer, text["text"], window=text["window"])["perplexity"], 4)
+            for text in battery.texts_of("pocket", tokenizer)}  # fmt: skip
+
+
+def scores(folder: Path, count: int = 1200, split: str = "test") -> dict[str, tuple[float, int]]:
+    """Of lessons of a split, asked greedily: by AGENT/LANGUAGE the share answered to the letter, and how many."""
     import torch
 
     from llmini import models
@@ -228,8 +244,7 @@ def scores(folder: Path, count: int = 1200, split: str = "test") -> dict[str, di
                                  eos_token_id=[end, tokenizer.eos_token_id])  # fmt: skip
         for (agent, language, _, answer), ids in zip(part, out[:, batch["input_ids"].shape[1] :], strict=True):
             right[f"{agent}/{language}"].append(tokenizer.decode(ids, skip_special_tokens=True).strip() == answer)
-    return {name: {"right": round(sum(marks) / len(marks), 3), "n": len(marks)}
-            for name, marks in sorted(right.items())}  # fmt: skip
+    return {name: (sum(marks) / len(marks), len(marks)) for name, marks in sorted(right.items())}
 
 
 if __name__ == "__main__":

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import random
+import re
 from dataclasses import replace
 from functools import cache
 from typing import Any
@@ -16,10 +17,13 @@ from llmini.pocket import passages
 from llmini.pocket.facts import Fact, facts, table, values
 from llmini.pocket.world import LANGUAGES, questions, templates
 from llmini.settings import root
+from llmini.texts import normalise_arabic
 
 SHARES = {"bahith": 0.36, "muraqib": 0.25, "musheer": 0.09, "hakeem": 0.08, "lughawi": 0.12, "bani": 0.10}
 UNANSWERED = 0.2
 """Share of requests whose sources hold no answer."""
+UNSORTED = 0.15
+"""Share of requests whose sources stand in no order."""
 INVENTED = 0.8
 """Share of training facts whose value is not the world's."""
 RELATIONS = {
@@ -110,12 +114,26 @@ def _state(rng: random.Random, fact: Fact, language: str) -> str:
     return fact.text(rng.choice(templates(fact, language)), language)
 
 
-def _sources(rng: random.Random, form: dict[str, str], texts: list[str], wanted: int) -> tuple[str, int]:
-    """Numbered sources in random order, and the number that the text in place ``wanted`` got."""
+def _sources(rng: random.Random, form: dict[str, str], texts: list[str], query: str) -> tuple[str, int]:
+    """Numbered sources, those nearest to the query first as the application's search has them, and the number that the
+    first of ``texts`` got. One time in :data:`UNSORTED` they stand in random order."""
     order = list(range(len(texts)))
     rng.shuffle(order)
+    if rng.random() >= UNSORTED:
+        order.sort(key=lambda place: -nearness(query, texts[place]))
     lines = [form["source"].format(n=n, text=texts[place]) for n, place in enumerate(order, 1)]
-    return "\n".join(lines), order.index(wanted) + 1
+    return "\n".join(lines), order.index(0) + 1
+
+
+def nearness(query: str, text: str) -> float:
+    """Share of the query's words of three letters or more whose beginning a text has too: a stemmer in one line."""
+    wanted, there = _stems(query), _stems(text)
+    return len(wanted & there) / max(1, len(wanted))
+
+
+def _stems(text: str) -> set[str]:
+    found = re.findall(r"\w{3,}", normalise_arabic(text, letters=True).casefold())
+    return {re.sub(r"^(?:[وفبكل]?ال|لل)(?=\w{3})", "", word)[:5] for word in found}
 
 
 def _around(rng: random.Random, fact: Fact, split: str, language: str) -> list[Fact]:
@@ -134,10 +152,10 @@ def _bahith(rng: random.Random, form: dict[str, str], language: str, split: str)
               if (other.subject, other.relation) != (fact.subject, fact.relation)]  # fmt: skip
     asked = rng.choice(questions(fact, language))
     if others and rng.random() < UNANSWERED:
-        sources, _ = _sources(rng, form, [_state(rng, other, language) for other in others], 0)
+        sources, _ = _sources(rng, form, [_state(rng, other, language) for other in others], asked)
         return form["prompt"].format(sources=sources, query=asked), form["none"]
     texts = [_state(rng, one, language) for one in (fact, *others)]
-    sources, number = _sources(rng, form, texts, 0)
+    sources, number = _sources(rng, form, texts, asked)
     answer = form["answer"].format(answer=fact.value[side], n=number)
     return form["prompt"].format(sources=sources, query=asked), answer
 
@@ -149,9 +167,9 @@ def _musheer(rng: random.Random, form: dict[str, str], language: str, split: str
     drawn = [passages.banking(rng, split).question[side].partition(". ")[0] + "." for _ in range(rng.choice((0, 1, 2)))]
     others = [other for other in drawn if other.split()[:4] != rule.split()[:4]]
     if others and rng.random() < UNANSWERED:
-        sources, _ = _sources(rng, form, others, 0)
+        sources, _ = _sources(rng, form, others, asked)
         return form["prompt"].format(sources=sources, query=asked), form["none"]
-    sources, number = _sources(rng, form, [f"{rule}.", *others], 0)
+    sources, number = _sources(rng, form, [f"{rule}.", *others], asked)
     answer = form["answer"].format(answer=item.answer[side], n=number)
     return form["prompt"].format(sources=sources, query=asked), answer
 
@@ -184,7 +202,7 @@ def _muraqib(rng: random.Random, form: dict[str, str], language: str, split: str
     if verdict == "refuted":
         claim = _state(rng, _other(rng, fact), language)
     texts = [_state(rng, one, language) for one in ((fact, *others) if verdict != "unknown" else others)]
-    sources, number = _sources(rng, form, texts, 0)
+    sources, number = _sources(rng, form, texts, claim)
     return form["prompt"].format(sources=sources, query=claim), form[verdict].format(n=number)
 
 
