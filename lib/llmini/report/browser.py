@@ -132,8 +132,8 @@ def answer(record: Told, table: Any) -> display.Shown:
     dense, packed = (value(record, "size_disk", form) for form in ("dense", "q4dq"))
     english = (f"Of {total} open models that speak Arabic, {wasm} fit the 4 GiB of wasm and {holds} fit a graphics "
                "memory of 16 GB or less once their weights are 4-bit. What arrives in the browser is the model that "
-               f"was measured: logits differ from PyTorch's by {worst:.1e} at most and {tokens} greedy tokens are the same "
-               f"({wrong} prompts differ)")  # fmt: skip
+               f"was measured: logits differ from PyTorch's by {worst:.1e} at most and {tokens} greedy tokens are the "
+               f"same ({wrong} prompts differ)")  # fmt: skip
     arabic = (f"عدد النماذج المفتوحة التي تتقن العربية في هذا الجدول: {total}، وعدد ما تسعه منها ذاكرة "
               f"<bdi>wasm</bdi> (4 غيبيبايت): {wasm}، وما تسعه ذاكرة رسومية من 16 غيغابايت فأقل بعد ضغط الأوزان إلى "
               f"4 بت: {holds}. وما يصل إلى المتصفح هو النموذج الذي قيس: أكبر فرق عن قيم <bdi>PyTorch</bdi> هو "
