@@ -27,15 +27,15 @@ LOCKED = {"accelerate", "bitsandbytes", "compressed-tensors", "datasets", "llmco
 # Among those: what only plans or describes, what makes weights and questions that are hashed themselves, and what one
 # family alone measures by.
 NEUTRAL = (
-    *(f"lib/llmini/compress/{name}.py" for name in ("plan", "card", "convert")),
+    *(f"lib/llmini/compress/{name}.py" for name in ("plan", "card", "convert", "encoders*")),
     *(f"lib/llmini/pocket/{name}.py" for name in (
-        "acai", "agents", "card", "customs*", "dialect*", "fundamentals", "grammar*", "instruct", "pairs", "pretrain",
-        "scores", "shapes", "tasks", "tokenizer", "training")),
+        "acai", "agents", "card", "customs*", "dialect*", "encoder*", "fundamentals", "grammar*", "instruct", "pairs",
+        "pretrain", "scores", "shapes", "tasks", "tokenizer", "training")),
     *(f"lib/llmini/measure/{name}.py" for name in (
-        "attention", "bilingual", "chrf", "dialect*", "full_tasks", "fundamentals", "kernels", "pairs")),
+        "attention", "bilingual", "chrf", "dialect*", "encoders*", "full_tasks", "fundamentals", "kernels", "pairs")),
 )  # fmt: skip
-TUNING = tuple(f"lib/llmini/train/{name}" for name in ("corpora*.py", "curriculum*", "merge*.py", "translate*",
-                                                       "tuning.py"))  # fmt: skip
+TUNING = tuple(f"lib/llmini/train/{name}" for name in ("corpora*.py", "curriculum*", "encoders*", "merge*.py",
+                                                       "translate*", "tuning.py"))  # fmt: skip
 DISTILLED = ("lib/llmini/train", "lib/llmini/measure/bilingual.py", "lib/llmini/measure/pairs.py", "data/banking",
              "data/pairs", "data/pocket/models/qwen2_5_32b_instruct")  # fmt: skip
 DIALECT = ("lib/llmini/measure/chrf.py", "lib/llmini/measure/dialect*.py",
@@ -44,16 +44,25 @@ DIALECT = ("lib/llmini/measure/chrf.py", "lib/llmini/measure/dialect*.py",
 # What the runs of a family of notebooks, or of one, depend on besides, and what among it not.
 FAMILY = {
     "03_kd": (DISTILLED, TUNING),
-    "04_finetune/01_curriculum.ipynb": ((*DISTILLED, *DIALECT), ("lib/llmini/train/merge*.py",
-                                                                 "lib/llmini/train/translate*")),
+    "04_finetune/01_curriculum.ipynb": ((*DISTILLED, *DIALECT), (
+        "lib/llmini/train/encoders*", "lib/llmini/train/merge*.py", "lib/llmini/train/translate*")),
     "04_finetune/02_attention.ipynb": (("lib/llmini/measure/attention.py", "lib/llmini/measure/kernels.py"), ()),
-    "04_finetune/03_translate_and_tune.ipynb": ((*DISTILLED, "lib/llmini/measure/chrf.py"), ()),
+    "04_finetune/03_translate_and_tune.ipynb": ((*DISTILLED, "lib/llmini/measure/chrf.py"),
+                                                ("lib/llmini/train/encoders*",)),
     "05_browser": ((*(f"lib/llmini/browser/{name}.py" for name in (
         "assemble", "export", "graph", "parity", "pieces", "reference", "runs", "weights")),
         "lib/llmini/pocket/acai.py", "lib/llmini/pocket/agents.py", "acai/agents/formats.json"), ()),
 }  # fmt: skip
 # What only runs of the full and small tiers read: a pocket run does not depend on it.
 FULL = tuple(f"lib/llmini/train/{name}.py" for name in ("corpora*", "curriculum_full", "fits", "sources"))
+# Notebooks about encoders, whose runs depend on these sources and on none of the decoders'.
+ENCODERS = (
+    "lib/llmini/encoder*.py", "lib/llmini/models.py", "lib/llmini/compress/encoders*.py", "lib/llmini/measure/cost.py",
+    "lib/llmini/measure/encoders*.py", "lib/llmini/train/encoders*", "lib/llmini/pocket/encoder*.py",
+    *(f"lib/llmini/pocket/{name}.py" for name in ("arabic", "facts", "passages", "training", "world")),
+    "data/pocket/encoders", "data/pocket/world",
+)  # fmt: skip
+ALONE = dict.fromkeys(("01_quant/02_encoders.ipynb", "02_prune/02_encoders.ipynb", "03_kd/04_encoders.ipynb"), ENCODERS)
 # Who plans the runs of a notebook that trains: module:function, called with the notebook's parameters.
 PLANS = {
     "03_kd/01_teacher.ipynb": "train.stages:teacher",
@@ -63,6 +72,9 @@ PLANS = {
     "04_finetune/02_attention.ipynb": "measure.attention:plan",
     "04_finetune/03_translate_and_tune.ipynb": "train.translate_runs:plan",
     "05_browser/01_export.ipynb": "browser.runs:plan",
+    "01_quant/02_encoders.ipynb": "train.encoders_runs:quant",
+    "02_prune/02_encoders.ipynb": "train.encoders_runs:prune",
+    "03_kd/04_encoders.ipynb": "train.encoders_runs:kd",
 }
 HASHED = {".py", ".yaml", ".jsonl", ".json", ".csv", ".safetensors"}
 
@@ -91,8 +103,13 @@ class Run:
 
         Of a distillation stage: ``token_kd``, ``token_kd-s1``, ``selectkd-theta0.9``, ``sft_kd-as_written``; of a stage
         of fine-tuning ``ft_v1-stage3-s1``, ``ft_v1-stage3-replay0``, ``ft_v1-reversed-stage3``; merged ``slerp-t0.5``.
+        Of an encoder ``magnitude-ner-ar-before-share0.1-50-s1``, ``distil_task-ner-ar-layers4``.
         """
         options, words = self.options, [self.method]
+        words += [str(options[name]) for name in ("task", "trained", "phase") if name in options]
+        words += [f"layers{options['layers']}"] if "layers" in options else []
+        words += [options["beginning"]] if options.get("beginning", "spaced") != "spaced" else []
+        words += [f"recover{options['recover']:g}"] if options.get("recover", 1) != 1 else []
         words += [options["preset"]] if "preset" in options else []
         words += [f"{name}{options[name]:g}" for name in ("theta", "temperature", "alpha") if name in options]
         words += [options["rule"]] if "rule" in options else []
@@ -239,7 +256,8 @@ def fingerprint(notebook: str, tier: str, model: str) -> str:
     digest = hashlib.sha256()
     own = FAMILY.get(notebook) or FAMILY.get(notebook.partition("/")[0]) or ((), ())
     own = (own[0], (*own[1], *(FULL if tier == "pocket" else ())))
-    for file in [*files(SOURCES, NEUTRAL), *files(*own)]:
+    hashed = files(ALONE[notebook]) if notebook in ALONE else [*files(SOURCES, NEUTRAL), *files(*own)]
+    for file in hashed:
         digest.update(f"{file.relative_to(root())}\0".encode() + file.read_bytes())
     lock = (root() / "requirements.lock").read_text(encoding="utf8").splitlines()
     digest.update("\n".join(line for line in lock if line.partition("==")[0] in LOCKED).encode())

@@ -17,9 +17,13 @@ METRICS = {
     "size_disk", "size_resident", "size_packed", "size_nonzero", "compression_ratio", "perplexity", "bits_per_byte",
     "acc", "acc_norm", "exact_match", "f1", "kl_to_dense", "flip_rate", "gold_nll", "tokens_per_second", "latency_ms",
     "peak_memory", "seconds", "lpg", "lpg_abs", "clcs", "clcs_chance", "clcs_kappa", "ece", "ece_smooth", "brier",
-    "confidence_gap", "selected_share", "chrf", "script_failures",
+    "confidence_gap", "selected_share", "chrf", "script_failures", "latency_low", "latency_high", "memory_resident",
+    "memory_runtime", "memory_gpu",
 }  # fmt: skip
-LANGUAGES = ("", "ar", "en", "gulf")
+# MasakhaNER 2.0's, by their ISO 639-3 codes: read by encoders of the full tier.
+AFRICAN = ("bam", "bbj", "ewe", "fon", "hau", "ibo", "kin", "lug", "luo", "mos", "nya", "pcm", "sna", "swa", "tsn",
+           "twi", "wol", "xho", "yor", "zul")  # fmt: skip
+LANGUAGES = ("", "ar", "en", "gulf", *AFRICAN)
 HEAD = {"run_id": str, "tier": str, "family": str, "model": str, "variant": str, "method": str, "params": dict,
         "rows": list, "provenance": dict}  # fmt: skip
 ROW = ("benchmark", "task", "language", "metric", "value", "unit", "stderr", "n")

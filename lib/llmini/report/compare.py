@@ -20,7 +20,9 @@ if TYPE_CHECKING:
     import pandas
 
 KEY = ["run_id", "metric", "benchmark", "task", "language"]
-TIMING = ("tokens_per_second", "latency_ms", "peak_memory", "seconds")  # of the machine, not of the model
+# Of the machine, not of the model.
+TIMING = ("tokens_per_second", "latency_ms", "latency_low", "latency_high", "peak_memory", "memory_resident",
+          "memory_runtime", "memory_gpu", "seconds")  # fmt: skip
 SHOWN = 40  # lines of a list before the rest is counted
 
 
