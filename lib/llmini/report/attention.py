@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
+    from llmini.report.measured import Results
+
 NAMES = {"eager": "Eager", "sdpa": "SDPA", "flash_attention_2": "FlashAttention 2"}
 COLOURS = {"eager": "#EE7733", "sdpa": "#0077BB", "flash_attention_2": "#009988"}  # Paul Tol's "vibrant" scheme
 SIDES = {"eager": -1, "sdpa": 1, "flash_attention_2": 0}  # apart where they are equal
@@ -39,8 +41,16 @@ def rows(kept: Mapping[str, Any] | str) -> list[dict[str, Any]]:
     return [{**kept["head"], **case} for case in kept["cases"]]
 
 
+def recorded(results: Results, model: str = "allam_7b") -> list[dict[str, Any]]:
+    """The rows that the attention notebook's run left in a tier's results; none where it was not run."""
+    kept = results.provenance.get(f"{results.tier}-finetune-{model}-attention", {}).get("attention")
+    return rows(kept) if kept and isinstance(kept, (str, Mapping)) else []
+
+
 def table(rows: Rows) -> display.Shown:
     """Speed with its range, peak memory and, in decoding, the prefill's time, by length; one table a mode."""
+    if not rows:
+        return nothing()
     tables = []
     for mode in (mode for mode in MODES if any(row["mode"] == mode for row in rows)):
         lines = []

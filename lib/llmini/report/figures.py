@@ -106,8 +106,9 @@ def pruning_perplexity(results: Results) -> Figure:
         if code == "ar":
             panel.set_yticklabels([])
     style.words(figure, "How much does pruning to 50 % raise perplexity?", "كم يرفع التقليم إلى 50% حيرة النموذج؟",
-                f"Hollow: as reported, from the first 2,048 tokens. Solid: {labels.tier(results.tier)}, all windows of "
-                "the held-out text; it is another text and another tokenizer, so only the distance from the dense "
+                "After the study's Figure 9. Hollow: as reported, from the first 2,048 tokens. Solid: "
+                f"{labels.tier(results.tier)}, all windows of the held-out text; it is another text and another "
+                "tokenizer, so only the distance from the dense "
                 "point can be read across panels.",
                 [(0.5, style.hues([labels.DENSE, *labels.PRUNE]), 4)])  # fmt: skip
     return figure

@@ -29,9 +29,11 @@ QATAR, LPG, PERPLEXITY = {"benchmark": "aradice_culture"}, {"metric": "lpg"}, {"
 
 
 def claims(results: Results) -> list[Claim]:
-    """Every claim, of the study first."""
-    results = joined(results)
-    return [*_dialect_alone(results), *_repair(results), *_both(results), *_stages(results)]
+    """Every claim, of the study first; judged once for these results."""
+    if "_tuned_claims" not in results.__dict__:
+        own = joined(results)
+        results.__dict__["_tuned_claims"] = [*_dialect_alone(own), *_repair(own), *_both(own), *_stages(own)]
+    return results.__dict__["_tuned_claims"]
 
 
 def said(first: str, second: str, digits: int = 1, **where: str) -> str:

@@ -88,7 +88,8 @@ def comparison(results: Results) -> Figure:
             axes[row][0].set_ylim(len(COMPARED) - 0.5, -0.5)
         axes[row][0].set_ylabel(style.heading(results.tier, not solid), fontweight="bold")
     style.words(figure, "What do distillation and fine-tuning change?", "ماذا يغيّر التقطير والضبط الدقيق؟",
-                f"Hollow: as reported (Table 19): 30 culture questions, keyword scores of the dialect tasks, 30 pairs, "
+                "After the study's Figure 11. Hollow: as reported (Table 19): 30 culture questions, keyword scores "
+                "of the dialect tasks, 30 pairs, "
                 f"perplexity of an unnamed text. Solid: {labels.tier(results.tier)}, {learning_runs.student(results)}, "
                 "every training seed a point, fine-tuned models after stage 3. L1: ArabicMMLU and MMLU, measured the "
                 "metabench mean. L2B: mean of three tasks. Perplexity: held-out text.",

@@ -69,9 +69,11 @@ class Book:
 
 
 def claims(results: Results) -> list[Claim]:
-    """Every claim, of the study first."""
-    book = Book(results)
-    return [*_gap(book), *_accuracy(book), *_settings(book), *_here(book)]
+    """Every claim, of the study first; judged once for these results."""
+    if "_claims" not in results.__dict__:
+        book = Book(results)
+        results.__dict__["_claims"] = [*_gap(book), *_accuracy(book), *_settings(book), *_here(book)]
+    return results.__dict__["_claims"]
 
 
 def _printed(number: int, first: str, second: str, digits: int = 1, **where: str) -> str:

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from llmini.report.measured import Results
 
 BINS = 10
+RESAMPLES = 2000  # of a behaviour run: its smooth ECE is most of what this report computes
 NOTHING = {"value": math.nan, "low": math.nan, "high": math.nan, "n": 0, "seeds": 0}
 Pairs = list[tuple[str, str]]
 
@@ -119,7 +120,7 @@ def behaviour(results: Results, run: str | None) -> dict[tuple[str, str], dict[s
         if table is None:
             store[run] = _recorded(results, run)
         else:
-            rows = bilingual.behaviour(table, resamples=paired.RESAMPLES)
+            rows = bilingual.behaviour(table, resamples=RESAMPLES)
             store[run] = {(row["metric"], row["language"]): _scaled(row) for row in rows}
     return store[run]
 

@@ -5,9 +5,10 @@ from __future__ import annotations
 import json
 import math
 import re
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from llmini.origin import REHEARSAL
 from llmini.records import COLUMNS
@@ -67,12 +68,25 @@ class Results:
     def perplexity(self, run: str | None, language: str, protocol: str = "") -> Cell:
         """Perplexity of the tier's text in ``language``; ``protocol="first"`` is the study's first-window variant."""
         pattern = re.compile(r"(world|wikitext2)(_ar|_en)?" + (r"_first\d+" if protocol else "") + "$")
-        names = {key[2] for key in self.cells if key[0] == run and key[1] == "perplexity" and pattern.match(key[2])}
-        for name in sorted(names):
-            found = self.cells.get((run, "perplexity", name, "", language))
-            if found:
-                return found
+        for name in self._kept("texts", lambda: self._texts()).get((run, language), ()):
+            if pattern.match(name):
+                return self.cells[run, "perplexity", name, "", language]
         return NOTHING
+
+    def _texts(self) -> dict[tuple[str, str], list[str]]:
+        """(run, language) -> the texts whose perplexity was measured."""
+        out: dict[tuple[str, str], list[str]] = {}
+        for run, metric, text, task, language in self.cells:
+            if metric == "perplexity" and not task:
+                out.setdefault((run, language), []).append(text)
+        return {key: sorted(names) for key, names in out.items()}
+
+    def _kept(self, key: object, compute: Callable[[], Any]) -> Any:
+        """Compute once for these results: tables and figures ask for the same thing again and again."""
+        store = self.__dict__.setdefault("_store", {})
+        if key not in store:
+            store[key] = compute()
+        return store[key]
 
     def divergence(self, run: str | None, language: str) -> Cell:
         """KL-to-dense in nats a token on the text of ``language``."""
@@ -92,6 +106,11 @@ class Results:
         Defaults are the study's: 50 % sparsity, unstructured, English calibration, the lowest seed present.
         """
         wanted = (0.0 if method not in labels.PRUNE else 0.5) if sparsity is None else sparsity
+        key = ("run", model, method, wanted, mask, calibration, seed, outliers)
+        return self._kept(key, lambda: self._run(*key[1:]))
+
+    def _run(self, model: str, method: str, wanted: float, mask: str, calibration: str, seed: int | None,
+             outliers: bool) -> str | None:  # fmt: skip
         runs = self.select(model=model, method=method, mask=mask, outliers=outliers)
         runs = runs[((runs["sparsity"] - wanted).abs() < 1e-6) & runs["calibration"].isin(["", calibration])]
         if seed is not None:
@@ -103,6 +122,9 @@ class Results:
 
     def dense(self, run: str | None) -> str | None:
         """The dense baseline of ``run``: same model, same outlier rescale if measured, same family if measured."""
+        return self._kept(("dense", run), lambda: self._dense(run))
+
+    def _dense(self, run: str | None) -> str | None:
         if run is None or run not in self.runs.index:
             return None
         line = self.runs.loc[run]
@@ -114,7 +136,7 @@ class Results:
 
     def models(self) -> list[str]:
         """Models with any run, in the house's order."""
-        return labels.rank(self.runs["model"], labels.MODELS)
+        return self._kept("models", lambda: labels.rank(self.runs["model"], labels.MODELS))
 
     def studied(self) -> list[str]:
         """The measured models without the control, which belongs to one comparison alone."""
@@ -122,7 +144,8 @@ class Results:
 
     def methods(self, among: tuple[str, ...] = labels.METHODS) -> list[str]:
         """Methods of ``among`` with any run, in order."""
-        return [name for name in among if (self.runs["method"] == name).any()]
+        there = self._kept("methods", lambda: set(self.runs["method"]))
+        return [name for name in among if name in there]
 
 
 def load(folder: str | Path = "data/results", tier: str = "pocket", families: tuple[str, ...] = FAMILIES) -> Results:

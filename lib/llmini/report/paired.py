@@ -117,6 +117,36 @@ def _pivot(items: pandas.DataFrame, suite: str) -> pandas.DataFrame | None:
     return part.pivot(index=["task", "item_id", "cluster"], columns="run_id", values="correct")
 
 
+def drawn(results: Results, runs: list[str | None], language: str) -> numpy.ndarray | None:
+    """Bootstrap means (percent) of ``runs`` over the items they share, (resamples, runs); None when there are none.
+
+    Runs that answered the same items are drawn together once, whoever asks for them.
+    """
+    if any(run is None for run in runs):
+        return None
+    store = _kept(results, "draws", "", language, lambda results, _, code: _drawn(results, code))
+    groups = [store.get(run) for run in runs]
+    if None not in groups and len({id(group) for group, _ in groups}) == 1:
+        return groups[0][0][:, [place for _, place in groups]]
+    found = outcomes(results, runs, language)
+    return None if found is None else found.draws()
+
+
+def _drawn(results: Results, language: str) -> dict[str, tuple[numpy.ndarray, int]]:
+    """Run -> the draws of all runs that answered the same items, and its column there."""
+    table = _wide(results, language)
+    groups: dict[bytes, list[str]] = {}
+    for run in [] if table is None else table.columns:
+        groups.setdefault(table[run].notna().to_numpy().tobytes(), []).append(run)
+    out: dict[str, tuple[numpy.ndarray, int]] = {}
+    for names in groups.values():
+        found = outcomes(results, names, language)
+        if found is not None:
+            draws = found.draws()
+            out |= {run: (draws, place) for place, run in enumerate(names)}
+    return out
+
+
 def interval(draws: numpy.ndarray) -> tuple[float, float]:
     """Percentile interval of the draws at :data:`CONFIDENCE`."""
     import numpy
@@ -138,10 +168,9 @@ def _retention(results: Results, run: str, language: str) -> dict[str, float]:
     dense = results.dense(run)
     base = results.mean(dense, language).value
     value = 100 * results.mean(run, language).value / base if base else math.nan
-    found = outcomes(results, [dense, run], language) if dense else None
-    if found is None:
+    draws = drawn(results, [dense, run], language)
+    if draws is None:
         return {"value": value, "low": math.nan, "high": math.nan}
-    draws = found.draws()
     low, high = interval(100 * draws[:, 1] / draws[:, 0])
     return {"value": value, "low": low, "high": high}
 
@@ -183,10 +212,10 @@ def gap(results: Results, run: str) -> dict[str, float]:
 def _gap(results: Results, run: str) -> dict[str, float]:
     dense = results.dense(run)
     loss = {code: results.mean(dense, code).value - results.mean(run, code).value for code in labels.SUITES}
-    found = {code: outcomes(results, [dense, run], code) if dense else None for code in labels.SUITES}
+    found = {code: drawn(results, [dense, run], code) for code in labels.SUITES}
     out = {"ar": loss["ar"], "en": loss["en"], "value": loss["ar"] - loss["en"], "low": math.nan, "high": math.nan}
-    if all(found.values()):
-        lost = {code: part.draws()[:, 0] - part.draws()[:, 1] for code, part in found.items()}
+    if all(part is not None for part in found.values()):
+        lost = {code: part[:, 0] - part[:, 1] for code, part in found.items()}
         out["low"], out["high"] = interval(lost["ar"] - lost["en"])
     return out
 
@@ -194,10 +223,10 @@ def _gap(results: Results, run: str) -> dict[str, float]:
 def dense_gap(results: Results, run: str | None) -> dict[str, float]:
     """English minus Arabic mean accuracy of one model (points) with its interval: the gap before compression."""
     value = results.mean(run, "en").value - results.mean(run, "ar").value
-    found = {code: outcomes(results, [run], code) if run else None for code in labels.SUITES}
-    if not all(found.values()):
+    found = {code: drawn(results, [run], code) for code in labels.SUITES}
+    if any(part is None for part in found.values()):
         return {"value": value, "low": math.nan, "high": math.nan}
-    low, high = interval(found["en"].draws()[:, 0] - found["ar"].draws()[:, 0])
+    low, high = interval(found["en"][:, 0] - found["ar"][:, 0])
     return {"value": value, "low": low, "high": high}
 
 

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from llmini.records import write_atomic
+from llmini.report import numbering
 from llmini.settings import root
 
 if TYPE_CHECKING:
@@ -34,6 +35,7 @@ RC = {
 }
 DPI = 150
 METADATA = {"png": {"Software": None}, "svg": {"Date": None, "Creator": None}}  # no date, no version
+TITLE = {"fontsize": 11, "fontweight": "bold"}  # of a whole figure
 PLACES = 6  # decimals of an axes' corner in the figure: a thousandth of a pixel
 
 
@@ -64,6 +66,8 @@ def _drawing() -> type[Figure]:
     from matplotlib.figure import Figure
 
     class Drawing(Figure):
+        caption = ""  # what stands below the panels
+
         def _repr_png_(self) -> tuple[bytes, dict[str, int]]:
             return rendered(self, "png"), {"width": round(96 * self.get_figwidth())}
 
@@ -72,27 +76,33 @@ def _drawing() -> type[Figure]:
 
 @dataclass(frozen=True)
 class Picture:
-    """A saved figure; a notebook cell that ends with one shows it."""
+    """A saved figure; a notebook cell that ends with one shows it. ``alt``: title and caption, to be read aloud."""
 
     name: str
     png: bytes
     width: int
+    alt: str = ""
 
-    def _repr_png_(self) -> tuple[bytes, dict[str, int]]:
-        return self.png, {"width": self.width}
+    def _repr_png_(self) -> tuple[bytes, dict[str, Any]]:
+        return self.png, {"width": self.width, "alt": self.alt}
 
     def __repr__(self) -> str:
-        return f"figure {self.name}"
+        return self.alt or f"figure {self.name}"
 
 
 def save(figure: Figure, folder: str | Path, name: str) -> Picture:
     """Write ``FOLDER/NAME.png`` and ``.svg`` (from the checkout's root unless absolute); the same figure gives the
-    same bytes: no date, no random ids, a settled layout. Returns the picture for display.
+    same bytes: no date, no random ids, a settled layout. A figure of the report gets its number. Returns the picture
+    for display.
     """
+    number = numbering.label(name)
+    if number and not figure.get_suptitle().startswith(number):
+        figure.suptitle(f"{number}. {figure.get_suptitle()}", **TITLE)
     files = {suffix: rendered(figure, suffix) for suffix in METADATA}
     for suffix, content in files.items():
         write_atomic(root() / folder / f"{name}.{suffix}", lambda path, data=content: path.write_bytes(data))
-    return Picture(name, files["png"], round(figure.get_figwidth() * 96))
+    told = [*figure.get_suptitle().split("\n"), getattr(figure, "caption", "")]
+    return Picture(name, files["png"], round(figure.get_figwidth() * 96), " ".join(filter(None, told)))
 
 
 def rendered(figure: Figure, suffix: str) -> bytes:

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from llmini.report import labels
-from llmini.report.picture import canvas, rendered, save, styled
+from llmini.report.picture import TITLE, canvas, rendered, save, styled
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -61,7 +61,8 @@ def words(figure: Figure, title: str, arabic: str, caption: str, legends: Sequen
     foot = (8 + 10.5 * len(lines)) / height
     above = foot + (8 + 13.5 * rows if rows else 6) / height
     figure.get_layout_engine().set(rect=(0, above, 1, 1 - above))
-    figure.suptitle(f"{title}\n{arabic}", fontsize=11, fontweight="bold")
+    figure.suptitle(f"{title}\n{arabic}", **TITLE)
+    figure.caption = caption
     figure.text(0.012, foot, "\n".join(lines), fontsize=8, color=GREY, ha="left", va="top", linespacing=1.25)
     for centre, entries, columns in legends:
         if entries:

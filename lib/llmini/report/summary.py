@@ -1,0 +1,70 @@
+"""The whole report in Arabic: the answer of every section under its heading, in one right-to-left text."""
+
+from __future__ import annotations
+
+import html
+import re
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from llmini.report import (
+    answers,
+    audit_tables,
+    categories,
+    chooser,
+    conclusions,
+    costs,
+    finetuning_answers,
+    finetuning_damage,
+    finetuning_merge,
+    interaction,
+    learning,
+    learning_answers,
+    power,
+    reliability,
+)
+from llmini.report.display import Shown
+
+if TYPE_CHECKING:
+    from llmini.report.measured import Results
+
+ARABIC = re.compile(r'<p dir="rtl"[^>]*>(.*?)</p>', re.DOTALL)
+
+
+def sections(found: Results, learned: Results, tuned: Results) -> dict[str, Callable[[], Shown]]:
+    """Arabic heading -> the answer of its section."""
+    return {
+        "التكميم": lambda: answers.quantization(found), "التقليم": lambda: answers.pruning(found),
+        "الحجم والدقة": lambda: answers.pareto(found), "أيّ طريقة؟": lambda: chooser.answer(found),
+        "المجالات": lambda: categories.answer(found), "نسبة الأصفار": lambda: answers.sparsity(found),
+        "نمط اثنين من أربعة": lambda: answers.masks(found), "القنوات الشاذّة": lambda: conclusions.outliers(found),
+        "لغة نصوص المعايرة": lambda: conclusions.calibration(found),
+        "الفجوة المصمَّمة": lambda: conclusions.designed_gap(found),
+        "الطريقة واللغة": lambda: interaction.answer(found),
+        "الخليجية والأساسيات": lambda: finetuning_damage.gulf_answer(found),
+        "الاختبارات الإحصائية": lambda: conclusions.tests(found), "قوّة الاختبار": lambda: power.answer(found),
+        "الهدف": lambda: conclusions.goal(found), "الترتيب المتوقّع": lambda: conclusions.stated(found),
+        "التقطير": lambda: learning.answer(learned), "السلوك باللغتين": lambda: learning.behaviour_answer(learned),
+        "إعدادات التقطير": lambda: learning_answers.ablations(learned),
+        "أقوال الدراسة في التقطير": lambda: learning_answers.verdicts(learned),
+        "الضبط الدقيق": lambda: finetuning_answers.answer(tuned),
+        "النسيان": lambda: finetuning_answers.forgetting_answer(tuned),
+        "الثقة والصواب": lambda: reliability.answer(learned, tuned),
+        "أقوال الدراسة في الضبط": lambda: finetuning_answers.verdicts(tuned),
+        "الترجمة والضبط والدمج": lambda: finetuning_merge.sweep_answer(tuned),
+        "تدقيق الدراسة": audit_tables.answer, "الكلفة": lambda: costs.answer(found),
+    }  # fmt: skip
+
+
+def arabic(found: Results, learned: Results, tuned: Results, **more: Shown) -> Shown:
+    """The summary; ``more``: answers of further sections, their headings with underscores for spaces."""
+    made = {heading: answer() for heading, answer in sections(found, learned, tuned).items()}
+    made |= {heading.replace("_", " "): answer for heading, answer in more.items()}
+    lines, texts = [], []
+    for heading, answer in made.items():
+        body = ARABIC.search(answer.html)
+        if not body:
+            continue
+        lines.append(f"<p><b>{html.escape(heading)}.</b> {body[1]}</p>")
+        texts.append(f"{heading}. {re.sub('<[^>]+>', '', html.unescape(body[1]))}")
+    return Shown(f'<div dir="rtl" lang="ar">\n{chr(10).join(lines)}\n</div>', "\n".join(texts))
