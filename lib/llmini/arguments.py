@@ -65,6 +65,10 @@ def parser() -> Parser:
     rest = cli.add_argument_group("more")
     rest.add_argument("--plan", action="store_true", help="print sizes, memory and time to expect; loads no weights")
     rest.add_argument("--convert", action="store_true", help="rewrite pickled weights in folder MODEL as safetensors")
+    rest.add_argument("--device", metavar="NAMES", help="with --plan and --tier but no MODEL: plan the whole grid of "
+                      "that tier, for here, a100, t4, … (several: a100,t4; default: here)")  # fmt: skip
+    rest.add_argument("--core", action="store_true", help="with --plan or --fetch of a tier: its core alone")
+    rest.add_argument("--fetch", action="store_true", help="download what the grid of --tier reads: models and data")
     rest.add_argument("--tier", metavar="TIER", help="pocket, small, full or rehearsal: where names are looked up "
                       "(default: the first tier that has the name)")  # fmt: skip
     rest.add_argument("--trust-remote-code", action="store_true", help="run the checkpoint's own Python code")

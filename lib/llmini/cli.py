@@ -77,6 +77,10 @@ def command(arguments: argparse.Namespace) -> int:
     if arguments.list:
         print(catalogue())
         return 0
+    if arguments.fetch:
+        return fetch(arguments)
+    if arguments.plan and arguments.tier and not arguments.model:
+        return plan_grid(arguments)
     if not arguments.model:
         raise UserError("name a MODEL: one from `llmini --list`, a folder, or a hub id; see `llmini --help`")
     if arguments.convert:
@@ -167,6 +171,32 @@ def convert(arguments: argparse.Namespace) -> int:
     conversion.convert(source, output, overwrite=arguments.overwrite, trust_remote_code=arguments.trust_remote_code)
     print(f"written to {output}")
     return 0
+
+
+def fetch(arguments: argparse.Namespace) -> int:
+    """``--fetch``: everything that a tier's grid reads from the hub."""
+    from llmini import fetch as fetching
+
+    if arguments.model or not arguments.tier:
+        raise UserError("--fetch downloads what a whole tier reads: give --tier small or full, and no MODEL")
+    faults = fetching.fetch(settings.check_tier(arguments.tier), arguments.core)
+    for line in faults:
+        print(f"  missing: {line}")
+    if faults:
+        raise UserError(f"{len(faults)} of the downloads failed: see the lines above, then run this again")
+    print("everything is here")
+    return 0
+
+
+def plan_grid(arguments: argparse.Namespace) -> int:
+    """``--plan --tier TIER`` without a model: what every run of the grid takes. Exit code 1 when a run cannot fit."""
+    from llmini import preflight
+
+    tier = settings.check_tier(arguments.tier)
+    names = [name.strip() for name in (arguments.device or "here").split(",") if name.strip()]
+    shown = preflight.text(tier, arguments.core, names)
+    print(shown)
+    return int("\nrefused: " in shown)
 
 
 def tier_of(model: str) -> str:

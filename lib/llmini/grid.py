@@ -27,7 +27,7 @@ LOCKED = {"accelerate", "bitsandbytes", "compressed-tensors", "datasets", "llmco
 # Among those: what only plans or describes, what makes weights and questions that are hashed themselves, and what one
 # family alone measures by.
 NEUTRAL = (
-    *(f"lib/llmini/compress/{name}.py" for name in ("plan", "card", "convert", "encoders*")),
+    *(f"lib/llmini/compress/{name}.py" for name in ("plan", "card", "convert", "encoders*", "resume")),
     *(f"lib/llmini/pocket/{name}.py" for name in (
         "acai", "agents", "card", "customs*", "dialect*", "encoder*", "fundamentals", "grammar*", "instruct", "pairs",
         "pretrain", "scores", "shapes", "tasks", "tokenizer", "training")),

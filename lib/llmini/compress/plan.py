@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from llmini import models, settings, validate
+from llmini import costs, models, settings, validate
 from llmini.compress import checkpoint, layers, options, sizes
 from llmini.compress.folder import readable
 from llmini.settings import UserError
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 LIBRARIES = 1.2 * 2**30  # resident bytes of torch, transformers and llmcompressor themselves
 STARTUP = 10  # seconds: importing the libraries, tracing the model
-DISK_RATE = 500e6  # bytes a second, assumed for reading and writing weights
+GPU_SPARE = 2**29  # bytes that kernels and the allocator take besides
 FLOAT = 2  # bytes of a weight as loaded
 AWQ_GRID = 20  # scales that AWQ tries for every mapping, each a forward pass of the block around it
 
@@ -126,7 +126,7 @@ def memory(shape: Shape, asked: options.Request, windows: tuple[int, int], kind:
     copy = shape.nbytes // 2 if asked.quant in ("int8", "int4", "int4_fp4") else 0
     host = int(LIBRARIES + 1.05 * shape.nbytes + activations + copy)
     if kind == "cuda":
-        return {"gpu": int(work + 2**29 if windows[0] else layer + 2**29), "host": host}
+        return {"gpu": int((work if windows[0] else layer) + GPU_SPARE), "host": host}
     return {"host": host + int(work)}
 
 
@@ -135,26 +135,34 @@ def uses_hessian(asked: options.Request) -> bool:
     return asked.prune == "sparsegpt" or asked.quant in ("w8a8", "w8a16", "w4a16")
 
 
-def seconds(shape: Shape, asked: options.Request, windows: tuple[int, int], device: torch.device, disk: int) -> float:
-    """Estimated seconds: forward passes, Hessians and solvers at the measured rate, plus reading and writing."""
-    import torch
-
+def work(shape: Shape, asked: options.Request, windows: tuple[int, int]) -> costs.Work:
+    """Forward passes over the calibration text, Hessians and solvers, and passes over the weights in memory."""
     tokens = windows[0] * windows[1]
-    linear = sum(rows * columns for rows, columns in shape.linears.values())
-    forward = 2 * tokens * linear
-    hessian = sum(2 * tokens * columns**2 for _, columns in shape.linears.values())
-    # Inverse by Cholesky (2 n³) and the update of all later columns (rows n²), per matrix.
-    solver = sum(2 * columns**3 + rows * columns**2 for rows, columns in shape.linears.values())
     passes = {"w4a16_awq": 2 + 2 * AWQ_GRID, "w8a8": 4, "w8a16": 2, "w4a16": 2}.get(asked.quant or "", 0)
     passes += {"sparsegpt": 2, "wanda": 2}.get(asked.prune or "", 0)
     passes += 1 if asked.prune and asked.prune_options["sparsity_profile"] else 0
     solves = (asked.prune == "sparsegpt") + (asked.quant in ("w8a8", "w8a16", "w4a16"))
-    work = passes * forward / matmul_rate(device, torch.bfloat16) if passes else 0
-    work += solves * (hessian + solver) / matmul_rate(device, torch.float32) if solves else 0
-    # Passes over memory: masks, rounding, checks.
-    cuts = 30 * linear * FLOAT / 5e9 if asked.prune or asked.quant else 0
+    # Masks, rounding and checks read and write every weight a number of times.
+    cuts = 30 * costs.linear(shape) * FLOAT / 5e9 if asked.prune or asked.quant else 0
     started = STARTUP if passes or asked.quant in ("w4a16_rtn", "fp8") else STARTUP / 2
-    return started + work + cuts + (shape.nbytes + disk) / DISK_RATE
+    found = costs.Work(started + cuts, flops16=passes * 2 * tokens * costs.linear(shape))
+    return found + (costs.hessians(shape, tokens).times(solves) if solves else costs.Work())
+
+
+def seconds(shape: Shape, asked: options.Request, windows: tuple[int, int], device: torch.device, disk: int) -> float:
+    """Estimated seconds: `work` at rates measured here, plus reading and writing weights."""
+    import torch
+
+    need = work(shape, asked, windows)
+    measured = (matmul_rate(device, kind) if amount else 1.0
+                for kind, amount in ((torch.bfloat16, need.flops16), (torch.float32, need.flops32)))  # fmt: skip
+    here = costs.Device("here", None, 0.0, *measured, 1.0)
+    return costs.seconds(need + costs.Work(stored=shape.nbytes + disk), here)
+
+
+def reads_text(asked: options.Request) -> bool:
+    """Whether a request needs calibration text."""
+    return checkpoint.needs_calibration(asked)
 
 
 def matmul_rate(device: torch.device, dtype: torch.dtype, budget: float = 0.3) -> float:
