@@ -23,6 +23,8 @@ ROOT = Path(__file__).resolve().parents[1]
 ACAI = ROOT / "acai"
 FLAGS = ("--no-sandbox", "--disable-quic", "--no-first-run", "--disable-background-networking",
          "--disable-component-update", "--disable-sync")  # fmt: skip
+PATIENCE = float(os.environ.get("ACAI_PATIENCE", 180)) * 1000
+"""Milliseconds that a page is waited for: the processor may be shared."""
 MAKERS = (".googleapis.com", ".google.com", ".gvt1.com")
 SOFTWARE = ("--disable-gpu",)
 WEBGPU = ("--enable-unsafe-webgpu", "--use-webgpu-adapter=swiftshader", "--enable-features=Vulkan")
@@ -193,7 +195,7 @@ def browser(profile, *, flags=SOFTWARE, **options):
         context = driver.chromium.launch_persistent_context(
             str(profile), executable_path=path, headless=True, args=[*FLAGS, f"--proxy-server={proxy}", *flags],
             ignore_default_args=["--enable-unsafe-swiftshader"], **options)  # fmt: skip
-        context.set_default_timeout(180_000)  # the processor may be shared
+        context.set_default_timeout(PATIENCE)
         context.left = left
         context.on("request", lambda request: None if local(request.url) else context.left.append(request.url))
         try:

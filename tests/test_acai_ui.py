@@ -17,12 +17,6 @@ from acai_page import answer_dialog, ask, backup, bring, start, view
 LANGUAGES = ("ar", "en")
 SIZES = {"desktop": {"width": 1280, "height": 800}, "phone": {"width": 390, "height": 844}}
 PATIENCE = 240_000  # milliseconds, on a busy machine
-HOSTILE = """<img src=x onerror="window.hurt=1"><script>window.hurt=2</script>
-
-[a](javascript:window.hurt=3) [e](https://evil.example/ "f") ![b](https://evil.example/pixel.png)
-<svg onload="window.hurt=4"></svg>
-<a href="https://evil.example/" onclick="window.hurt=5">c</a> <style>*{display:none}</style>
-<form action="/x"><button>d</button></form>"""
 VIOLATION = "addEventListener('securitypolicyviolation', (e) => console.error('CSP', e.violatedDirective))"
 NAMELESS = """() => [...document.querySelectorAll('button, input, textarea, a[href], select, meter, progress')]
     .filter((e) => e.checkVisibility() && !(e.ariaLabel || e.textContent.trim() || e.labels?.length))
@@ -272,47 +266,6 @@ def test_what_every_agent_ended_with_is_shown_again(page):
     assert "ك\u00a0ت\u00a0ب" in page.inner_text(".words tbody")
     assert "الصواب 7" in page.inner_text(".checks")
     assert "خطوة واحدة حسابها خطأ" in page.inner_text(".hakeem .notes")
-
-
-def test_hostile_text_stays_text(page):
-    source = {"n": 1, "text": HOSTILE, "passage": {"title": HOSTILE, "text": HOSTILE, "document": HOSTILE}}
-    notes = [{"key": "constructor"}, {"key": "agents.unsupported", "params": {"count": HOSTILE}}, 5]
-    edges = [{"source": "a", "target": "b", "label": HOSTILE}]
-    parts = {"bahith": {"text": HOSTILE, "sources": [source], "cited": [1], "notes": notes},
-             "bani": {"text": 5, "graph": {"nodes": [{"id": "a", "label": HOSTILE}, {"id": "b"}], "edges": edges}}}
-    answer = {"text": HOSTILE, "order": ["bahith", "bani", "nobody"], "parts": parts,
-              "confidence": {"bahith": {"value": "x", "key": HOSTILE}}}  # fmt: skip
-    claims = [{"text": HOSTILE, "verdict": HOSTILE}, 7, None, "z"]
-    checked = {"text": "x", "order": ["muraqib"], "parts": {"muraqib": {"text": "y", "claims": claims}}}
-    bring(page, backup([("bahith", HOSTILE, answer), ("muraqib", "x", checked)], HOSTILE[:380]))
-    view(page, "documents")
-    content = f"<title>{HOSTILE}</title><body>{HOSTILE} كلام آخر".encode()
-    page.set_input_files("#files", {"name": "a.html", "mimeType": "text/html", "buffer": content})
-    page.wait_for_selector(".documents .item")
-    blocked = ("Executing inline event handler", "Applying inline style", "CSP")  # met by the parser of pages, not run
-    assert all(told.startswith(blocked) for told in page.wrong)
-    del page.wrong[:]
-    page.click(".documents .item .chat-link")
-    page.wait_for_selector("#passage blockquote")
-    view(page, "chat")
-    page.click(".chat-link:has-text('onerror')")
-    page.wait_for_selector(".agent-part.muraqib")
-    page.locator(".source").first.click()
-    page.wait_for_timeout(300)
-    assert page.evaluate("window.hurt") is None
-    assert page.locator("#app img, #app script, #app style, #app iframe, .agent-part form, #passage img").count() == 0
-    links = page.locator(".markdown a").evaluate_all(
-        "all => all.map((a) => [a.protocol, a.rel, a.target, a.getAttribute('onclick')])")  # fmt: skip
-    assert links and all(link == ["https:", "noopener noreferrer", "_blank", None] for link in links)
-    before = len(page.context.pages)
-    page.keyboard.press("Escape")
-    page.locator(".markdown a").first.click()
-    assert "evil.example" in page.inner_text("dialog")
-    page.click("dialog .button >> nth=0")
-    assert len(page.context.pages) == before
-    view(page, "documents")
-    page.click(".documents .item .button >> nth=1")
-    answer_dialog(page)
 
 
 SHOTS = [("bahith", {"ar": "كم خانة في الآيبان البحريني؟", "en": "How many characters does a Bahraini IBAN have?"}),

@@ -22,7 +22,10 @@ async function leave(address) {
   }
 }
 
-/** A link as its text, with its address shown; only http and https can be opened. */
+/**
+ * A link as its text, with its address shown; only http and https can be opened. It has no href: at a hover or a press
+ * browsers connect to the address of one, before anybody agreed to that.
+ */
 function tame(link) {
   const address = link.getAttribute('href') ?? '';
   let url = null;
@@ -35,13 +38,10 @@ function tame(link) {
     return;
   }
   const shown = link.textContent.trim() === address ? [] : [' ', h('code', { dir: 'ltr' }, url.href)];
+  const open = () => void leave(url.href);
   link.replaceWith(h('a', {
-    href: url.href, rel: 'noopener noreferrer', target: '_blank', class: 'outside', title: t('link.outside'),
-    onclick(event) {
-      event.preventDefault();
-      void leave(url.href);
-    },
-    onauxclick: (event) => event.preventDefault(),
+    role: 'link', tabIndex: 0, class: 'outside', title: t('link.outside'), onclick: open,
+    onkeydown: (event) => event.key === 'Enter' && open(),
   }, parts), ...shown);
 }
 
