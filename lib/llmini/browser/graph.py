@@ -14,9 +14,9 @@ from llmini.settings import UserError
 
 OPSET = 21
 PAST, STEP = 5, 7  # lengths of the example that is traced: different, so that no dimension is taken for another
+GROWING = ("dynamic", "longrope")  # kinds of rotary frequencies that depend on the length of the text
 CLASSES = ("LlamaForCausalLM", "Qwen2ForCausalLM", "Qwen3ForCausalLM", "Gemma2ForCausalLM", "Gemma3ForCausalLM",
            "Gemma3ForConditionalGeneration")  # fmt: skip
-
 
 def trace(config: Any) -> Any:
     """The graph of a model's class as an `onnx_ir.Model` with the inputs and outputs that transformers.js names.
@@ -68,11 +68,22 @@ def text_config(config: Any) -> Any:
     if name not in CLASSES:
         raise UserError(f"{name or 'this model'} has no browser export: give one of {', '.join(CLASSES)}")
     config = copy.deepcopy(getattr(config, "text_config", config))
+    check_rope(config)
+    config.architectures = [name.replace("ForConditionalGeneration", "ForCausalLM")]
     config._attn_implementation = "eager"
     config.dtype = "float32"
     if hasattr(config, "quantization_config"):
         del config.quantization_config
     return config
+
+
+def check_rope(config: Any) -> None:
+    """Raise UserError where the rotary frequencies depend on how long the text is: a graph has them once for all."""
+    stated = getattr(config, "rope_parameters", None) or {}
+    for rope in (stated, *(inner for inner in stated.values() if isinstance(inner, dict))):
+        if (kind := rope.get("rope_type")) in GROWING:
+            raise UserError(f"its rotary frequencies grow with the text (rope_type {kind}), which no graph does: "
+                            "set rope_type to default in its config.json to export what short texts see")  # fmt: skip
 
 
 def shape(config: Any) -> tuple[int, int, int]:
@@ -81,19 +92,33 @@ def shape(config: Any) -> tuple[int, int, int]:
     return config.num_hidden_layers, config.num_key_value_heads, width
 
 
-def skeleton(config: Any) -> Any:
-    """The model in fp32 with reserved, unwritten weights; its buffers (rotary frequencies) are the real ones."""
+def empty(config: Any) -> Any:
+    """The model in fp32 without weights; its buffers (rotary frequencies) are the real ones."""
     import torch
     from accelerate import init_empty_weights
     from transformers import AutoModelForCausalLM
 
     with init_empty_weights(include_buffers=False):
-        model = AutoModelForCausalLM.from_config(config, dtype=torch.float32)
+        model = AutoModelForCausalLM.from_config(text_config(config), dtype=torch.float32).eval()
+    model.tie_weights()
+    return model
+
+
+def parameters(config: Any) -> list[str]:
+    """Names of the parameters of a model's class; tied output embeddings are the input's and have none."""
+    return [name for name, _ in empty(config).named_parameters()]
+
+
+def skeleton(config: Any) -> Any:
+    """The model in fp32 with reserved, unwritten weights, which take no memory."""
+    import torch
+
+    model = empty(config)
     for module in model.modules():
         for name, parameter in list(module.named_parameters(recurse=False)):
             setattr(module, name, torch.nn.Parameter(torch.empty(parameter.shape), requires_grad=False))
     model.tie_weights()
-    return model.eval()
+    return model
 
 
 def named(model: Any, layers: int) -> Any:

@@ -12,10 +12,12 @@ from llmini.settings import UserError
 if TYPE_CHECKING:
     import numpy
 
+    from llmini.browser.reference import Truth
+
 LOGITS = 1e-4
-"""Largest difference of a logit between the dense graph and PyTorch, both in fp32."""
-MARGIN = 1e-3
-"""Where PyTorch's own best two logits are closer than this, either token is right: the comparison ends there."""
+"""Largest difference of a logit between the graph and PyTorch, both in fp32."""
+READ = 512  # tokens of a prompt that are read at once: their logits are in memory together
+LEAN = 2**30  # bytes of weights from which they stay in their files, mapped, with no copies made for speed
 
 
 class ParityError(UserError):
@@ -24,12 +26,14 @@ class ParityError(UserError):
 
 @dataclass(frozen=True)
 class Parity:
-    """``logits``: largest difference over all prompts, in prefill and step by step. ``tokens``: greedy tokens compared;
-    ``ties``: prompts whose comparison ended at a margin under :data:`MARGIN`."""
+    """``logits``: largest difference over all prompts, in prefill and step by step. ``tokens``: greedy tokens that are
+    PyTorch's; ``ties``: prompts whose comparison ended where PyTorch's best two are closer than `reference.MARGIN`;
+    ``wrong``: prompts that continue otherwise."""
 
     logits: float
     tokens: int
     ties: int
+    wrong: int
 
     def as_dict(self) -> dict[str, Any]:
         return asdict(self)
@@ -44,6 +48,9 @@ class Session:
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = threads
         options.log_severity_level = 3
+        if sum(file.stat().st_size for file in path.parent.glob(f"{path.name}_data*")) > LEAN:
+            options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
+            options.add_session_config_entry("session.disable_prepacking", "1")
         self.session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
         self.empty = {put.name: (put.shape[1], put.shape[3]) for put in self.session.get_inputs()
                       if put.name.startswith("past_key_values")}  # fmt: skip
@@ -71,48 +78,47 @@ class Session:
         self.length = total
         return logits[0]
 
+    def read(self, ids: Sequence[int], kept: int) -> numpy.ndarray:
+        """Logits (kept, vocabulary) of the last tokens of a new prompt, read :data:`READ` at a time."""
+        import numpy
 
-def greedy(model: Any, ids: Sequence[int], tokens: int) -> tuple[list[int], numpy.ndarray]:
-    """PyTorch's greedy continuation and its logits (prompt and continuation - 1, vocabulary), fp32, without a cache."""
-    import torch
+        self.reset()
+        found: list[numpy.ndarray] = []
+        for start in range(0, len(ids), READ):
+            found = [numpy.concatenate([*found, self.step(ids[start : start + READ])])[-kept:]]
+        return found[0]
 
-    chosen = list(ids)
-    with torch.no_grad():
-        for _ in range(tokens):
-            logits = model(torch.tensor([chosen], device=model.device), use_cache=False).logits[0].float().cpu()
-            chosen.append(int(logits[-1].argmax()))
-    return chosen[len(ids) :], logits.numpy()
+    def greedy(self, ids: Sequence[int], tokens: int) -> list[int]:
+        """The graph's own continuation of a prompt."""
+        chosen = [int(self.read(ids, 1)[-1].argmax())]
+        while len(chosen) < tokens:
+            chosen.append(int(self.step(chosen[-1:])[-1].argmax()))
+        return chosen
 
 
-def parity(path: Path, prompts: Sequence[Sequence[int]], truths: Sequence[tuple[list[int], numpy.ndarray]],
-           tolerance: float = LOGITS) -> Parity:  # fmt: skip
-    """Hold the graph ``path`` against PyTorch over token ids of prompts; ``truths`` is :func:`greedy` of each.
-
-    Each prompt is read at once (prefill), then greedy tokens one by one through the cache. Raises ParityError when a
-    logit differs by more than ``tolerance`` or a token by more than a tie explains.
-    """
+def measure(session: Session, truths: Sequence[Truth]) -> Parity:
+    """Hold a graph against PyTorch: each prompt is read, then PyTorch's answer token by token through the cache."""
     import numpy
 
-    session = Session(path)
-    worst, compared, ties = 0.0, 0, 0
-    for number, (ids, (expected, logits)) in enumerate(zip(prompts, truths, strict=True)):
-        session.reset()
-        found = session.step(ids)
-        worst = max(worst, float(numpy.abs(found - logits[: len(ids)]).max()))
-        last = found[-1]
-        for place, token in enumerate(expected):
-            truth = logits[len(ids) - 1 + place]
-            best = numpy.partition(truth, -2)[-2:]
-            if best[1] - best[0] < MARGIN:
-                ties += 1
-                break
-            if int(last.argmax()) != token:
-                raise ParityError(f"{path.name}: prompt {number} continues with token {int(last.argmax())} instead of "
-                                  f"{token} at place {place}: the export is not the model")  # fmt: skip
-            compared += 1
-            if place + 1 < len(expected):
-                last = session.step([token])[-1]
-                worst = max(worst, float(numpy.abs(last - logits[len(ids) + place]).max()))
-        if worst > tolerance:
-            raise ParityError(f"{path.name}: logits differ by {worst:.2g} from PyTorch's (limit {tolerance:.0e})")
-    return Parity(worst, compared, ties)
+    worst, compared, ties, wrong = numpy.float32(0), 0, 0, 0
+    for truth in truths:
+        found = session.read(truth.ids, truth.kept)
+        rows = [found, *(session.step([token]) for token in truth.tokens[:-1])]
+        found = numpy.concatenate(rows)
+        worst = numpy.maximum(worst, numpy.abs(found - truth.logits).max())  # unlike max, keeps NaN
+        chosen = found[truth.kept - 1 :].argmax(-1)[: truth.sure]
+        off = numpy.flatnonzero(chosen != truth.tokens[: truth.sure])
+        compared += int(off[0]) if len(off) else truth.sure
+        wrong += bool(len(off))
+        ties += truth.sure < len(truth.tokens) and not len(off)
+    return Parity(float(worst), compared, ties, wrong)
+
+
+def hold(name: str, found: Parity, limit: float) -> None:
+    """Raise ParityError when a logit differs by more than ``limit``, or a token by more than a tie explains."""
+    if not found.logits <= limit:
+        raise ParityError(f"{name}: logits differ by {found.logits:.2g} from PyTorch's (limit {limit:.0e}): the export "
+                          "is not the model")  # fmt: skip
+    if found.wrong:
+        raise ParityError(f"{name}: {found.wrong} prompts continue otherwise than PyTorch's: the export is not the "
+                          "model")  # fmt: skip
