@@ -12,6 +12,8 @@ import time
 from pathlib import Path
 
 PROGRAMS = ("munged", "slurmctld", "slurmd", "sbatch", "squeue", "scontrol", "scancel")
+HOME = Path("/etc/slurm")
+"""Where SLURM's programs look: job steps are started without the environment that would name another place."""
 CONFIG = """\
 ClusterName=rehearsal
 SlurmctldHost={host}(127.0.0.1)
@@ -59,12 +61,14 @@ def missing() -> str:
     if not all(map(shutil.which, PROGRAMS)) and shutil.which("apt-get"):
         words = ["apt-get", "install", "-y", "-qq", "--no-install-recommends", "slurm-wlm", "munge"]
         subprocess.run(words, env={**os.environ, "DEBIAN_FRONTEND": "noninteractive"}, capture_output=True, check=False)
+    if (HOME / "slurm.conf").exists():
+        return f"{HOME}/slurm.conf says that this machine belongs to a cluster already"
     absent = [name for name in PROGRAMS if not shutil.which(name)]
     return f"{', '.join(absent)} not installed: apt install slurm-wlm munge" if absent else ""
 
 
 class Cluster:
-    """The daemons, and ways to kill them. ``environment`` is what SLURM's commands need."""
+    """The daemons, and ways to kill them."""
 
     def __init__(self, folder: Path) -> None:
         self.folder, self.daemons = folder, {}
@@ -74,14 +78,14 @@ class Cluster:
         memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") // 2**20 - 512
         text = CONFIG.format(host=socket.gethostname().partition(".")[0], folder=folder, port=ports[0], other=ports[1],
                              cpus=os.cpu_count(), memory=memory)  # fmt: skip
-        (folder / "slurm.conf").write_text(text)
-        (folder / "gres.conf").write_text(GRES)
-        (folder / "cgroup.conf").write_text("CgroupAutomount=no\n")
+        self.written = {"slurm.conf": text, "gres.conf": GRES, "cgroup.conf": "CgroupAutomount=no\n"}
         (folder / "munge.key").write_bytes(os.urandom(128))
         (folder / "munge.key").chmod(0o400)
-        self.environment = {"SLURM_CONF": str(folder / "slurm.conf")}
 
     def __enter__(self) -> Cluster:
+        HOME.mkdir(exist_ok=True)
+        for name, text in self.written.items():
+            (HOME / name).write_text(text)
         self.start("munged")
         self.start("slurmctld")
         self.start("slurmd")
@@ -94,7 +98,10 @@ class Cluster:
         for name in ("slurmd", "slurmctld", "munged"):
             self.kill(name, signal.SIGTERM)
         for step in self.steps():
-            os.kill(step, signal.SIGKILL)
+            with contextlib.suppress(OSError):
+                os.kill(step, signal.SIGKILL)
+        for name in self.written:
+            (HOME / name).unlink(missing_ok=True)
 
     def start(self, name: str) -> None:
         """Start one of munged, slurmctld and slurmd in the foreground, as a child of ours."""
@@ -103,12 +110,11 @@ class Cluster:
             "munged": ["munged", "--foreground", "--force", f"--socket={folder}/munge.socket",
                        f"--key-file={folder}/munge.key", f"--pid-file={folder}/munged.pid",
                        f"--log-file={folder}/munged.log", f"--seed-file={folder}/munged.seed"],
-            "slurmctld": ["slurmctld", "-D", "-f", f"{folder}/slurm.conf"],
-            "slurmd": ["slurmd", "-D", "-f", f"{folder}/slurm.conf"],
+            "slurmctld": ["slurmctld", "-D"],
+            "slurmd": ["slurmd", "-D"],
         }[name]  # fmt: skip
         with (folder / f"{name}.out").open("a") as log:
-            self.daemons[name] = subprocess.Popen(words, stdout=log, stderr=log, env={**os.environ, **self.environment},
-                                                  start_new_session=True)  # fmt: skip
+            self.daemons[name] = subprocess.Popen(words, stdout=log, stderr=log, start_new_session=True)
         if name == "munged":
             self.wait((folder / "munge.socket").exists, "munged's socket")
         if name == "slurmctld":
@@ -127,8 +133,7 @@ class Cluster:
                 daemon.wait()
 
     def run(self, *words: str) -> subprocess.CompletedProcess:
-        return subprocess.run(words, capture_output=True, text=True, check=False, timeout=60,
-                              env={**os.environ, **self.environment})  # fmt: skip
+        return subprocess.run(words, capture_output=True, text=True, check=False, timeout=60)
 
     def say(self, *words: str) -> str:
         return self.run(*words).stdout
@@ -138,8 +143,7 @@ class Cluster:
         found = []
         for place in Path("/proc").glob("[0-9]*"):
             with contextlib.suppress(OSError):
-                line, told = ((place / name).read_bytes().decode(errors="replace") for name in ("cmdline", "environ"))
-                if "slurmstepd" in line and str(self.folder) in told:
+                if b"slurmstepd" in (place / "cmdline").read_bytes():
                     found.append(int(place.name))
         return found
 

@@ -59,11 +59,11 @@ def profile(folder: Path) -> Path:
     return folder
 
 
-def start(place: Path, arguments: list[str], environment: dict[str, str]) -> subprocess.Popen:
+def start(place: Path, arguments: list[str]) -> subprocess.Popen:
     words = [sys.executable, "-m", "snakemake", "-s", "workflow/Snakefile", "--nolock", "--rerun-incomplete",
              "--config", "tier=pocket", "core=true", *arguments, "--", "collect"]  # fmt: skip
     with (place / "snakemake.log").open("a") as log:
-        told = {**os.environ, **environment, "LLMINI_ROOT": str(place), "TQDM_DISABLE": "1"}
+        told = {**os.environ, "LLMINI_ROOT": str(place), "TQDM_DISABLE": "1"}
         return subprocess.Popen(words, cwd=place, stdout=log, stderr=log, start_new_session=True, env=told)
 
 
@@ -98,7 +98,7 @@ def cluster(tmp_path_factory):
 def test_kills_lose_nothing_and_change_nothing(cluster, tmp_path):
     place = checkout(tmp_path / "slurm")
     words = ["--workflow-profile", str(profile(tmp_path / "profile"))]
-    running = start(place, words, cluster.environment)
+    running = start(place, words)
 
     def jobs(state: str) -> list[str]:
         return cluster.say("squeue", "-h", "-t", state, "-o", "%A").split()
@@ -122,11 +122,11 @@ def test_kills_lose_nothing_and_change_nothing(cluster, tmp_path):
     cluster.start("slurmctld")
     code = running.wait(3600)
     if code:  # a daemon that was gone for long costs a job its retries: starting the study again loses nothing
-        code = start(place, words, cluster.environment).wait(3600)
+        code = start(place, words).wait(3600)
     assert code == 0, (place / "snakemake.log").read_text()[-3000:]
 
     local = checkout(tmp_path / "local")
-    done = start(local, ["--workflow-profile", str(root() / "workflow/profiles/local"), "--cores", "1"], {})
+    done = start(local, ["--workflow-profile", str(root() / "workflow/profiles/local"), "--cores", "1"])
     assert done.wait(3600) == 0, (local / "snakemake.log").read_text()[-3000:]
     mine, theirs = records(place), records(local)
     assert sorted(mine) == sorted(theirs) and len(mine) == 7
@@ -138,7 +138,7 @@ def test_kills_lose_nothing_and_change_nothing(cluster, tmp_path):
 def test_each_family_asks_for_its_gpu(cluster, tmp_path):
     """Quantization waits for the A100 and pruning for the T4, as the profile says."""
     place = checkout(tmp_path / "slurm")
-    running = start(place, ["--workflow-profile", str(profile(tmp_path / "profile"))], cluster.environment)
+    running = start(place, ["--workflow-profile", str(profile(tmp_path / "profile"))])
     try:
         seen: dict[str, str] = {}
 

@@ -30,15 +30,31 @@ def main() -> int:
     parser = argparse.ArgumentParser(description="Run the study of a tier.")
     parser.add_argument("--tier", default="pocket")
     parser.add_argument("--all", action="store_true", help="every run of the grid, not only its core")
-    parser.add_argument("--profile", default="local", help="a folder of workflow/profiles (local, slurm)")
+    parser.add_argument("--profile", default="local", help="local, slurm, or the folder of a profile of your own")
     parser.add_argument("--dry-run", action="store_true", help="say what would run")
     parser.add_argument("--rehearsal", action="store_true", help="the models are made up: collect as a rehearsal")
+    parser.add_argument("--without-preflight", action="store_true", help="start although a run cannot fit")
     options = parser.parse_args()
     try:
+        if not (options.dry_run or options.without_preflight):
+            preflight(options.tier, not options.all, options.profile)
         return study(options.tier, not options.all, options.profile, options.dry_run, options.rehearsal)
     except UserError as fault:
         print(f"study: {fault}", file=sys.stderr)
         return 2
+
+
+def preflight(tier: str, core: bool, profile: str) -> None:
+    """Raise UserError that names the runs which cannot fit where the profile runs them. Pocket runs fit anywhere."""
+    from llmini import preflight as plans
+
+    place = plans.checked_profile(profile)
+    if tier == "pocket":
+        return
+    if no := plans.check(tier, core, place):
+        print("\n".join(f"refused: {line}" for line in no), file=sys.stderr)
+        raise UserError(f"{len(no)} runs cannot fit: give them another device in the profile, or leave their entries "
+                        "out of workflow/grid.yaml (--without-preflight starts all the same)")  # fmt: skip
 
 
 def study(tier: str, core: bool, profile: str, dry_run: bool, rehearsal: bool = False) -> int:
@@ -63,7 +79,7 @@ def study(tier: str, core: bool, profile: str, dry_run: bool, rehearsal: bool = 
     log = runs(tier, "study.log")
     log.parent.mkdir(parents=True, exist_ok=True)
     command = [sys.executable, "-m", "snakemake", "-s", str(root() / "workflow/Snakefile"), "--nolock",
-               "--directory", str(root()), "--workflow-profile", str(root() / "workflow/profiles" / profile),
+               "--directory", str(root()), "--workflow-profile", str(profile_folder(profile)),
                "--rerun-incomplete", "--config", f"tier={tier}", f"core={core}",
                f"rehearsal={rehearsal}"]  # fmt: skip
     environment = {**os.environ, "TQDM_DISABLE": "1", "LLMINI_ROOT": str(root())}
@@ -122,6 +138,12 @@ def stoppable() -> Iterator[None]:
         yield
     finally:
         signal.signal(signal.SIGTERM, before)
+
+
+def profile_folder(name: str) -> Path:
+    """The folder of a profile: one of workflow/profiles, or a path."""
+    own = root() / "workflow" / "profiles" / name
+    return own if own.is_dir() else Path(name).absolute()
 
 
 def watch(process: subprocess.Popen, todo: list[grid.Run], began: float) -> None:

@@ -7,8 +7,9 @@ alone: of a hub id nothing but config.json is fetched.
 from __future__ import annotations
 
 import functools
+import re
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -248,25 +249,24 @@ def check(tier: str, core: bool, profile: Path | None = None) -> list[str]:
         device = costs.device("here")
         return refused(needs(tier, core, device), device)
     found = []
-    for family, name in devices_of(profile).items():
-        device = costs.device(name)
+    for family, device in devices_of(profile).items():
         mine = [(job, one) for job, one in needs(tier, core, device) if job.family == family]
         found += refused(mine, device)
     return found
 
 
-def devices_of(profile: Path) -> dict[str, str]:
-    """Family -> device of devices.yaml, as a profile's ``set-resources`` ask for GPUs (``gpu:a100:1``)."""
-    import re
-
+def devices_of(profile: Path) -> dict[str, Device]:
+    """Family -> device, as a profile's ``set-resources`` ask for GPUs (``gpu:a100:1``) and host memory (``mem_mb``)."""
     import yaml
 
     body = yaml.safe_load((profile / "config.yaml").read_text(encoding="utf8"))
-    found = {}
-    for rule, told in body.get("set-resources", {}).items():
+    usual, found = body.get("default-resources", {}), {}
+    for rule, own in body.get("set-resources", {}).items():
+        told = {**usual, **own}
         asked = re.search(r"gpu:(\w+):\d+", str(told.get("gres", "")))
         if asked and asked[1] in costs.table("devices"):
-            found[rule] = asked[1]
+            device = costs.device(asked[1])
+            found[rule] = replace(device, host=1e6 * float(told["mem_mb"])) if "mem_mb" in told else device
     return found
 
 
