@@ -7,7 +7,7 @@ export LLMINI_ROOT := $(CURDIR)
 export PYTHONWARNINGS := ignore
 export TOKENIZERS_PARALLELISM := false
 
-.PHONY: help setup study study-all publish report lab test test-all lint browser bench pocket-models pocket-tasks acai acai-serve clean
+.PHONY: help setup study study-all publish report lab test test-all test-slurm rehearse lint browser bench pocket-models pocket-tasks acai acai-serve clean
 
 help:            ## this list
 	@grep -E '^[a-z-]+:.*##' Makefile | sed 's/:.*##/\t/' | expand -t 18
@@ -54,6 +54,12 @@ test: lint browser  ## lint and the fast tests (under 25 minutes, installation i
 
 test-all: lint browser  ## the slow suites too
 	$(BIN)/python -m pytest -m "slow or not slow"
+
+test-slurm: setup ## a small grid through a SLURM of one node, started here (root on Debian), with kills
+	$(BIN)/python -m pytest -m "slow or not slow" tests/test_slurm.py
+
+rehearse: setup  ## the full tier's whole grid on made-up models of the real ids: no hub, no GPU
+	$(BIN)/python workflow/rehearse.py
 
 bench: setup     ## ratios against peers, written to benchmarks/RESULTS.md
 	$(BIN)/python benchmarks/compress.py
