@@ -183,6 +183,8 @@ def make(output: Path, seed: int = 0, steps: int = STEPS) -> Path:
     Beside the weights stand training.json (recipe, curve, scores dense and compressed). The dense weights stay in
     ``OUTPUT-dense``: an hour's work is not thrown away when what follows it fails.
     """
+    import torch
+
     from llmini.compress.checkpoint import compress
     from llmini.pocket import agents
     from llmini.pocket.pretrain import reporter
@@ -190,7 +192,7 @@ def make(output: Path, seed: int = 0, steps: int = STEPS) -> Path:
     dense = output.with_name(f"{output.name}-dense")
     with tempfile.TemporaryDirectory() as scratch:
         model, tokenizer, told = tune(start(Path(scratch) / "start"), steps, seed, reporter(NAME, 0))
-        model.save_pretrained(dense)
+        model.to(torch.bfloat16).save_pretrained(dense)
         tokenizer.save_pretrained(dense)
         (dense / "training.json").write_text(json.dumps(told) + "\n", encoding="utf8")
     with tempfile.TemporaryDirectory() as scratch:
@@ -198,6 +200,9 @@ def make(output: Path, seed: int = 0, steps: int = STEPS) -> Path:
         told_rows = [f"{request}\n{answer}" for _, _, request, answer in agents.lessons(CALIBRATION, "calibration")]
         text.write_text("".join(json.dumps({"text": row}, ensure_ascii=False) + "\n" for row in told_rows), "utf8")
         compress(dense, output, quant="w4a16", calibration_source=str(text), samples=48, length=256, overwrite=True)
+        for path in (output / "llmini.json", output / "README.md"):  # what is shipped names no path of one machine
+            told_there = path.read_text(encoding="utf8").replace(str(text), "lessons.jsonl")
+            path.write_text(told_there.replace(str(dense), dense.name), encoding="utf8")
     found = {"dense": scores(dense), "w4a16": scores(output)}
     note = {"model": NAME, "label": f"ACAI, {model.num_parameters() / 1e6:.1f} M", "start": START, "seed": seed,
             "steps": steps, "batch_tokens": BATCH_TOKENS, "rates": RATES,
