@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from llmini.origin import REHEARSAL
 from llmini.records import COLUMNS
-from llmini.report import labels
+from llmini.report import intact, labels
 from llmini.settings import UserError, root
 
 if TYPE_CHECKING:
@@ -152,7 +152,7 @@ def load(folder: str | Path = "data/results", tier: str = "pocket", families: tu
     """Read ``FOLDER/{tier}.csv`` and ``FOLDER/{tier}_items.parquet``; a missing file is an empty table.
 
     ``folder`` is taken from the checkout's root unless absolute. Raises UserError when a file is there but is not a
-    results table, or holds runs of a rehearsal among those of another tier.
+    results table (:mod:`llmini.report.intact`), or holds runs of a rehearsal among those of another tier.
     """
     import pandas
 
@@ -161,13 +161,13 @@ def load(folder: str | Path = "data/results", tier: str = "pocket", families: tu
     rows = pandas.DataFrame(columns=COLUMNS)
     if path.exists():
         rows = pandas.read_csv(path, keep_default_na=False, na_values={"value": [""], "stderr": [""], "n": [""]})
-        if missing := [column for column in COLUMNS if column not in rows]:
-            raise UserError(f"{path} lacks the column {missing[0]!r}: make it again with `make study`")
-        if tier != REHEARSAL and (rows["tier"] == REHEARSAL).any():
-            raise UserError(f"{path} holds a rehearsal's numbers, of made-up weights: delete it")
     items = pandas.read_parquet(item_path) if item_path.exists() else pandas.DataFrame(columns=ITEM_COLUMNS)
     run_path = folder / f"{tier}_runs.csv"
     runs = pandas.read_csv(run_path, keep_default_na=False) if run_path.exists() else None
+    if path.exists():
+        intact.check(path, rows, items, runs)
+        if tier != REHEARSAL and (rows["tier"] == REHEARSAL).any():
+            raise UserError(f"{path} holds a rehearsal's numbers, of made-up weights: delete it")
     return build(rows, items, tier, runs, families)
 
 
