@@ -74,7 +74,8 @@ def export(model: Path, place: Path) -> str:
 def fingerprint(model: Path, told: dict) -> str:
     """sha256 of a checkpoint's files, of what is told of it and of the exporter's code."""
     digest = hashlib.sha256(json.dumps(told, sort_keys=True).encode())
-    code = [Path(__file__).with_name(f"{name}.py") for name in ("assemble", "export", "graph", "weights")]
+    parts = ("assemble", "export", "graph", "manifest", "pieces", "reference", "weights")
+    code = [Path(__file__).with_name(f"{name}.py") for name in parts]
     for path in [*sorted(model.iterdir()), *code]:
         digest.update(f"{path.name}\0".encode() + path.read_bytes())
     return digest.hexdigest()
@@ -82,14 +83,14 @@ def fingerprint(model: Path, told: dict) -> str:
 
 def standing(place: Path, told: dict) -> tuple[bool, bool]:
     """Whether a whole, undamaged export with these facts is in ``place``; whether what is there may be replaced."""
-    from llmini.browser import export as exporter
+    from llmini.browser import manifest
 
     if not place.is_dir() or not any(place.iterdir()):
         return False, True
     try:
-        there = json.loads((place / exporter.MANIFEST).read_text(encoding="utf8")).get("facts", {})
+        there = json.loads((place / manifest.MANIFEST).read_text(encoding="utf8")).get("facts", {})
         ours = there.get("source", {}).get("name") == told["source"]["name"]
-        return there == told and bool(exporter.check(place)), ours
+        return there == told and bool(manifest.check(place)), ours
     except (OSError, ValueError, AttributeError):
         return False, False
     except UserError:  # damaged
