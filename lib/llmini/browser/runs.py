@@ -59,6 +59,7 @@ def export(run: Run) -> dict[str, Any]:
 def measure(run: Run, notebook: str) -> Record:
     """Sizes, perplexity, the agents' lessons and each form's download and speed; the record is written."""
     from llmini import grid, models
+    from llmini.browser import facts
     from llmini.measure import battery
 
     folder, told, record = checkpoint(run), export(run), run.record()
@@ -73,7 +74,7 @@ def measure(run: Run, notebook: str) -> Record:
         record.add("tokens_per_second", statistics.median(speeds), benchmark="onnxruntime", task=form, unit="tokens/s",
                    n=len(speeds))  # fmt: skip
     record.provenance |= {"fingerprint": grid.fingerprint(notebook, run.tier, run.model),
-                          "parity": told["self_test"]["parity"]}  # fmt: skip
+                          "parity": told["self_test"]["parity"], "label": facts.label(folder)}  # fmt: skip
     record.write(run.folder)
     return record
 
@@ -92,7 +93,7 @@ def decode(path: Path) -> list[float]:
     """Tokens a second of greedy decoding under ONNX Runtime on one thread, :data:`REPEATS` times after a warm-up."""
     from llmini.browser.parity import Session
 
-    session, found = Session(path), []
+    session, found = Session(path, every_step=False), []
     for _ in range(REPEATS + 1):
         token = int(session.read(list(range(10, 10 + PROMPT)), 1)[-1].argmax())
         began = time.perf_counter()

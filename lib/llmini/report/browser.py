@@ -55,11 +55,12 @@ def forms(record: Told) -> display.Shown:
                       "tokens compared": found.get("tokens", "–"), "ties": found.get("ties", "–"),
                       "prompts that differ": found.get("wrong", "–"),
                       "tokens/s, ONNX Runtime, one thread": display.number(speed, 0)})  # fmt: skip
-    note = (f"{labels.model(record['model'], record['tier'])}. Logits and greedy tokens against PyTorch in fp32 on the "
+    note = (f"{record['provenance']['label']}. Logits and greedy tokens against PyTorch in fp32 on the "
             "reference prompts in both languages, read whole and then token by token through the cache. A tie is a "
             "position where PyTorch's own two best tokens are closer than 1e-3: the comparison of that prompt ends "
             "there.")  # fmt: skip
-    return display.show(display.frame(lines, ["form"], "What is exported · ما يُصدَّر", note))
+    digits = {"download, MB": 2, "tokens compared": 0, "ties": 0, "prompts that differ": 0}
+    return display.show(display.frame(lines, ["form"], "What is exported · ما يُصدَّر", note, digits))
 
 
 def value(record: Told, metric: str, task: str, language: str = "") -> float | None:
@@ -114,7 +115,7 @@ def figure(record: Told, note: Told) -> Figure:
         panel.set_yticks(range(len(names)), [f"{agent.title()} · {AGENTS[agent]}" for agent in names])
         panel.set_ylim(len(names) - 0.5, -0.5)
     style.words(figure, "What do 4 bits leave of the agents' model?", "ماذا تُبقي 4 بتات من نموذج الوكلاء؟",
-                f"{labels.model(record['model'], record['tier'])}, {labels.tier(record['tier'])}. Solid: 4-bit, with "
+                f"{record['provenance']['label']}, {labels.tier(record['tier'])}. Solid: 4-bit, with "
                 "one standard error; hollow: before compression.")  # fmt: skip
     return figure
 
