@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
 from typing import Any
 
 from llmini import grid, models, origin, texts
@@ -32,12 +33,28 @@ def wanted_data(tier: str, core: bool = False) -> dict[str, Callable[[], Any]]:
         **{name: (lambda name=name: tasks.load(name, tier)) for name in tasks.benchmarks(tier)},
     }
     if families & {"quant", "prune", "merge"}:
-        found |= {f"c4, {language}": (lambda language=language: texts.documents("c4", language))
-                  for language in ("en", "ar")}  # fmt: skip
+        found |= {f"c4, {language}": (lambda language=language: shard(language)) for language in ("en", "ar")}
     if families & {"kd", "finetune", "merge"}:
         found |= {name: (lambda name=name: corpora_readers.hub_rows(name)) for name in ("opus-100", "alpaca")}
         found |= {name: (lambda name=name: full_tasks.load(name)) for name in full_tasks.public()}
     return found
+
+
+def shard(language: str) -> None:
+    """C4's shard of a language, also under the name by which `datasets` looks for it when there is no network.
+
+    That name is a hash of the file as it was asked for; online it is a hash of the file as it was found, so that what
+    was loaded once is not found again offline (seen with datasets 5.2).
+    """
+    import datasets
+
+    files = {"train": texts.C4_SHARDS[language]}
+    rows = texts.hub_rows("allenai/c4", data_files=files, split="train")
+    prepared = Path(rows.cache_files[0]["filename"]).parents[2]
+    offline = datasets.BuilderConfig("default").create_config_id(config_kwargs={"data_files": files})
+    place = prepared.with_name(offline)
+    if not place.exists():
+        place.symlink_to(prepared.name)
 
 
 def fetch(tier: str, core: bool = False, say: Callable[[str], None] = print) -> list[str]:
