@@ -65,6 +65,8 @@ bench: setup     ## ratios against peers, written to benchmarks/RESULTS.md
 	$(BIN)/python benchmarks/compress.py
 	$(BIN)/python benchmarks/evaluate.py
 	$(BIN)/python benchmarks/distill.py
+	node benchmarks/retrieval.mjs | $(BIN)/python benchmarks/results.py
+	$(BIN)/python benchmarks/browser.py
 
 pocket-models: setup  ## train the pocket models again from nothing, into runs/pocket/pretrained
 	@mkdir -p runs/pocket

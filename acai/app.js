@@ -118,6 +118,7 @@ const app = {
   /** The events of an answer; the chat is made with its first question. */
   async *ask({ query, agent, again, signal }) {
     const { session } = state;
+    if (app.chat && !(await session.chats()).some(({ id }) => id === app.chat)) app.chat = null; // deleted in another tab
     app.chat ??= (await session.addChat()).id;
     const { chat } = app;
     const history = again ? [] : (await session.exchanges(chat)).slice(-4).flatMap(({ query: asked, responses }) => [

@@ -1,4 +1,4 @@
-"""RESULTS.md: one section a benchmark."""
+"""RESULTS.md: one section a benchmark. As a program, takes a section from its input."""
 
 from __future__ import annotations
 
@@ -13,3 +13,12 @@ def write(title: str, lines: list[str]) -> None:
     parts = [part for part in text.split("\n## ") if f"## {part}".split("\n")[0] != title]
     section = "\n".join([title, *lines])
     RESULTS.write_text("\n## ".join(parts).rstrip() + "\n\n" + section + "\n", encoding="utf8")
+
+
+if __name__ == "__main__":
+    import sys
+
+    title, *lines = sys.stdin.read().rstrip().split("\n")
+    if not title.startswith("## "):
+        sys.exit("results: no section came in")
+    write(title, lines)

@@ -13,6 +13,7 @@ import socketserver
 import subprocess
 import sys
 import threading
+import time
 import urllib.error
 import urllib.request
 from pathlib import Path
@@ -231,6 +232,15 @@ def ask(page, content, stop=None, **how):
 
 def manifest(folder):
     return json.loads((folder / "manifest.json").read_text(encoding="utf8"))
+
+
+def contention(seconds=0.2):
+    """How many times longer than its own time a computation takes here now: 1 on a machine with a core to spare. Times
+    that a person would wait are held to this, since a test cannot choose what else runs."""
+    begun, used = time.perf_counter(), time.process_time()
+    while time.process_time() - used < seconds:
+        pass
+    return max(1.0, (time.perf_counter() - begun) / (time.process_time() - used))
 
 
 def local(url):

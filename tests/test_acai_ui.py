@@ -31,6 +31,16 @@ QUESTIONS = """() => new Promise((resolve) => {
 WIDE = """() => [...document.querySelectorAll('#app *')].filter((e) => e.checkVisibility()
     && e.getBoundingClientRect().width > innerWidth + 1 && !e.closest('.scroll, .chips, pre'))
     .map((e) => e.className)"""
+WATCH = """() => {
+    window.seen = { sent: 0, first: null, long: [] };
+    new PerformanceObserver((list) => seen.long.push(...list.getEntries().map(({ duration }) => duration)))
+        .observe({ type: 'longtask' });
+    addEventListener('keydown', ({ key }) => { if (key === 'Enter') seen.sent = performance.now(); }, true);
+    new MutationObserver(() => {
+        const shown = document.querySelector('.exchange:last-child :is(.live:not([hidden]), .markdown)');
+        if (shown?.textContent) seen.first ??= performance.now() - seen.sent;
+    }).observe(document.querySelector('#stream'), { childList: true, subtree: true, attributes: true });
+}"""
 FOCUSED = "(document.activeElement.id || document.activeElement.name || document.activeElement.className)"
 LAST = "document.querySelector('#stream').scrollTop = document.querySelector('.exchange:last-child').offsetTop - 90"
 
@@ -129,6 +139,23 @@ def test_an_answer_is_written_kept_and_nothing_leaves(page, model):
     page.click(".chats .chat-link >> nth=0")
     page.wait_for_selector(".exchange .agent-part")
     assert page.locator(".exchange .agent-part").inner_text() == written
+
+
+def test_the_first_word_comes_soon_and_the_page_stays_free(page):
+    """Right after the model is loaded, an answer from sources, the longest prompt there is: its first word in under
+    two seconds, and no task of the main thread over 100 ms while it is written; once in three, as others work here."""
+    tries = []
+    for _ in range(3):
+        factor = acai.contention()
+        start(page, page.url)
+        page.evaluate(WATCH)
+        ask(page, "كم خانة في الآيبان البحريني، وما الذي يدل عليه أول حرفين فيه؟", "bahith")
+        seen = page.evaluate("window.seen")
+        assert seen["first"] is not None
+        tries.append((seen["first"] / max(factor, acai.contention()), seen["long"], factor))
+        if tries[-1][0] < 2000 and max(seen["long"], default=0) <= 100 * factor:
+            return
+    pytest.fail(f"first word in ms, long tasks in ms, contention: {tries}")
 
 
 def test_the_router_chooses_and_the_user_overrules(page):

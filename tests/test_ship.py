@@ -62,6 +62,9 @@ def test_the_note_is_taken_and_the_records_stand_over_it(folder):
     found = facts(folder, folder / "none.csv")
     assert found["perplexity"] == found["perplexity_dense"] == both
     assert found["retention"] == {"ar": 0.9, "en": 0.9}
+    asked = {"bahith/ar": 10, "bani/ar": 30, "bani/en": 5, "muraqib/en": 5}
+    note(folder, perplexity=both, perplexity_dense=both, scores=scores, asked=asked)
+    assert facts(folder, folder / "none.csv")["retention"]["ar"] == round((6 + 9) / (8 + 6), 4)
     table = results(
         folder,
         ("dense", "world_ar", "", "ar", "perplexity", 2.5), ("w4a16", "world_ar", "", "ar", "perplexity", 2.75),

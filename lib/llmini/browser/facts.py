@@ -18,15 +18,17 @@ def facts(folder: str | Path, results: str | Path | None = None) -> dict[str, An
     """Facts of the checkpoint in ``folder``: sizes in bytes, compression ratio, perplexity and retention by language.
 
     From its ``llmini.json`` (``dense_sizes``) and ``training.json`` (``perplexity``, ``perplexity_dense`` and
-    ``retention``, each {"ar": x, "en": y}; ``scores``, {"dense": {"AGENT/LANGUAGE": accuracy, …}, "w4a16": …}); rows of
-    family ``browser`` of this model in ``results`` (default: the committed pocket results) stand over these. Retention
-    is summed accuracy after compression over that before. What nobody measured is left out.
+    ``retention``, each {"ar": x, "en": y}; ``scores``, {"dense": {"AGENT/LANGUAGE": accuracy, …}, "w4a16": …}, and how
+    many were ``asked``). Over these stand the rows of family ``browser`` of this model in ``results`` (default: the
+    committed pocket results). Retention is summed accuracy after compression over that before. What nobody measured is
+    left out.
     """
     folder = Path(folder)
     note, recipe = (json.loads(path.read_text(encoding="utf8")) if (path := folder / name).is_file() else {}
                     for name in ("training.json", "llmini.json"))  # fmt: skip
-    found = of_scores(note.get("scores", {})) | {key: note[key] for key in MEASURED if isinstance(note.get(key), dict)}
-    found |= sizes(folder, recipe) | of_rows(rows(results or data("results", "pocket.csv"), folder.name))
+    found = of_scores(note.get("scores", {}), note.get("asked", {}))
+    found |= {key: note[key] for key in MEASURED if isinstance(note.get(key), dict)} | sizes(folder, recipe)
+    found |= of_rows(rows(results or data("results", "pocket.csv"), folder.name))
     return dict(sorted(found.items()))
 
 
@@ -51,16 +53,16 @@ def sizes(folder: Path, recipe: dict[str, Any]) -> dict[str, float]:
     return {"size_disk": packed, **ratio}
 
 
-def of_scores(scores: dict[str, dict[str, float]]) -> dict[str, Any]:
-    """Retention by language, out of the shares of agents' lessons answered to the letter."""
+def of_scores(scores: dict[str, dict[str, float]], asked: dict[str, int]) -> dict[str, Any]:
+    """Retention by language, out of the shares of agents' lessons answered to the letter and how many were asked."""
     dense = scores.get("dense", {})
     packed = next((found for method, found in scores.items() if method != "dense"), {})
-    both = [key for key in dense if key in packed]
     kept = {}
     for language in LANGUAGES:
-        own = [key for key in both if key.endswith(f"/{language}")]
-        if whole := sum(dense[key] for key in own):
-            kept[language] = round(sum(packed[key] for key in own) / whole, 4)
+        own = [key for key in dense if key in packed and key.endswith(f"/{language}")]
+        before, after = (sum(found[key] * asked.get(key, 1) for key in own) for found in (dense, packed))
+        if before:
+            kept[language] = round(after / before, 4)
     return {"retention": kept} if kept else {}
 
 
