@@ -185,7 +185,7 @@ def main() -> None:
     write(TITLE, [
         "", "`python benchmarks/scale.py`", "",
         f"{device}, torch {torch.__version__}; {told.samples} windows of {told.length} tokens, random bf16 weights. "
-        f"Compressed with {told.layers[0]} and with {told.layers[1]} layers: their difference is a layer's cost, and the "
+        f"Compressed with {told.layers[0]} and with {told.layers[1]} layers: their difference is a layer's cost, and "
         "minutes of the whole model are extrapolated from it, not measured. \"Against forwards\": of two plain passes "
         "of the layer over the same windows."
         + ("" if cuda else " On a CPU these figures rank the methods; they say nothing of a GPU."),

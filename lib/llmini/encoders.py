@@ -58,7 +58,9 @@ def converted(repository: str, kept: Path) -> Path:
     kept.parent.mkdir(parents=True, exist_ok=True)
     partial = Path(tempfile.mkdtemp(prefix=f".{kept.name}-", dir=kept.parent))
     try:
-        found = {name: tensor.contiguous().clone() for path in pickles(source) for name, tensor in tensors(path).items()}
+        found = {
+            name: tensor.contiguous().clone() for path in pickles(source) for name, tensor in tensors(path).items()
+        }
         save_file(found, partial / "model.safetensors", metadata={"format": "pt"})
         for path in source.iterdir():
             if path.is_file() and not path.name.startswith("pytorch_model"):
@@ -70,7 +72,12 @@ def converted(repository: str, kept: Path) -> Path:
 
 
 def load(folder: Path, kind: str, labels: Sequence[str] = (), seed: int = 0) -> tuple[Any, Any]:
-    """(model, tokenizer) in fp32 on the CPU, in eval mode, of a dense checkpoint, rows removed or not.
+    """(model, tokenizer) of a dense checkpoint, as `read` has it."""
+    return read(folder, kind, labels, seed), models.load_tokenizer(folder)
+
+
+def read(folder: Path, kind: str, labels: Sequence[str] = (), seed: int = 0) -> Any:
+    """The model of a dense checkpoint, rows removed or not: in fp32 on the CPU, in eval mode.
 
     kind: ``masked``, ``token`` or ``sequence``. Where the checkpoint has no head of that kind, a fresh one for
     ``labels`` is drawn from ``seed``. Raises UserError for a model that is no encoder of :data:`TYPES`, for missing or
@@ -87,12 +94,18 @@ def load(folder: Path, kind: str, labels: Sequence[str] = (), seed: int = 0) -> 
     torch.manual_seed(seed)
     model = getattr(transformers, CLASSES[kind]).from_config(config, dtype=torch.float32)
     fit(model, shapes)
-    weights = {name: tensor.float() if tensor.is_floating_point() else tensor for name, tensor in tensors(folder).items()}
-    _read(model, weights, folder, kind, headed)
-    return model.eval(), models.load_tokenizer(folder)
+    found = tensors(folder).items()
+    _fill(
+        model,
+        {name: tensor.float() if tensor.is_floating_point() else tensor for name, tensor in found},
+        folder,
+        kind,
+        headed,
+    )
+    return model.eval()
 
 
-def _read(model: Any, weights: dict[str, Any], folder: Path, kind: str, headed: bool) -> None:
+def _fill(model: Any, weights: dict[str, Any], folder: Path, kind: str, headed: bool) -> None:
     """Put a file's tensors into the model. Raises UserError for those that are missing, a fresh head's own excepted."""
     own = set(model.state_dict())
     prefix = f"{model.base_model_prefix}."

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from llmini.settings import UserError
 from llmini.encoder_layers import layers
+from llmini.settings import UserError
 
 MATRICES = ("query", "key", "value", "output", "widen", "narrow")
 

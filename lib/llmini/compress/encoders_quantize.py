@@ -86,7 +86,9 @@ def read_dynamic(folder: Path, kind: str) -> Any:
             rows = found.pop(key)
             scale, zero = float(found.pop(f"{name}.scale")), int(found.pop(f"{name}.zero"))
             made = Linear(rows.shape[1], rows.shape[0], dtype=torch.qint8)
-            made.set_weight_bias(torch._make_per_tensor_quantized_tensor(rows, scale, zero), found.pop(f"{name}.bias", None))
+            made.set_weight_bias(
+                torch._make_per_tensor_quantized_tensor(rows, scale, zero), found.pop(f"{name}.bias", None)
+            )
             parent, _, last = name.rpartition(".")
             setattr(model.get_submodule(parent), last, made)
     model.load_state_dict(found, strict=False, assign=True)
@@ -141,5 +143,6 @@ def _check_whole(config: Any, shapes: dict[str, tuple[int, ...]], source: Path) 
     width = config.hidden_size
     rows = [shape[0] for name, shape in shapes.items() if name.endswith((".query.weight", ".q_lin.weight"))]
     if any(count != width for count in rows):
-        raise UserError(f"{source} has rows removed, which bitsandbytes' loader cannot build: quantize it to int8_dynamic "
+        raise UserError(f"{source} has rows removed, which bitsandbytes' loader cannot build: quantize it to "
+                        "int8_dynamic "
                         "or ONNX")  # fmt: skip

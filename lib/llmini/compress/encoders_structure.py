@@ -10,8 +10,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from llmini.settings import UserError
 from llmini.encoder_layers import Layer, layers
+from llmini.settings import UserError
 
 
 @dataclass(frozen=True)

@@ -96,9 +96,12 @@ def entity_f1(right: Sequence[Sequence[str]], said: Sequence[Sequence[str]], see
     total = counts.sum((0, 1))
     draws = numpy.random.default_rng(seed).integers(len(counts), size=(RESAMPLES, len(counts)))
     resampled = counts.sum(1)[draws].sum(1)
-    return {"value": f1(*total), "stderr": float(numpy.std([f1(*one) for one in resampled], ddof=1)),
-            "n": int(total[0] + total[2]),
-            "kinds": {kind: (f1(*one), int(one[0] + one[2])) for kind, one in zip(kinds, counts.sum(0), strict=False)}}  # fmt: skip
+    return {
+        "value": f1(*total),
+        "stderr": float(numpy.std([f1(*one) for one in resampled], ddof=1)),
+        "n": int(total[0] + total[2]),
+        "kinds": {kind: (f1(*one), int(one[0] + one[2])) for kind, one in zip(kinds, counts.sum(0), strict=False)},
+    }
 
 
 def spans(labels: Sequence[str]) -> list[tuple[str, int, int]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -28,6 +29,20 @@ class Baseline:
 
     logits: dict[str, numpy.ndarray]
     size: int
+
+
+def perform(run: grid.Run, notebook: str, tested: Sequence[str] = ()) -> None:
+    """Make a run's variant, measure it against the dense one, and leave its record.
+
+    Raises UserError when the dense run of the same task, languages, share and seed was not done before.
+    """
+    from llmini.train import encoders_runs
+
+    dense = None if run.method == "dense" else load_baseline(encoders_runs.base(run))
+    made = measure(run, encoders_runs.built(run), notebook, dense, tested)
+    if dense is None:
+        save_baseline(run, made)
+    shutil.rmtree(run.folder / "checkpoint", ignore_errors=True)  # made again in seconds from the tuned encoder
 
 
 def measure(run: grid.Run, folder: Path, notebook: str, dense: Baseline | None = None,
@@ -58,8 +73,9 @@ def measure(run: grid.Run, folder: Path, notebook: str, dense: Baseline | None =
     if run.method in ("magnitude", "structured"):
         record.add("size_nonzero", nonzero(folder), unit="bytes")
     if run.method in UNTIMED:
-        record.provenance["cost"] = {"note": "zeros are stored and multiplied like any weight: speed and memory are the "
-                                             "dense model's"}  # fmt: skip
+        record.provenance["cost"] = {
+            "note": "zeros are stored and multiplied like any weight: speed and memory are the dense model's"
+        }
     else:
         timed = {language: own[:TIMED] for language, own in rows.items()}
         add_cost(record, task, folder, timed, tokenizer.pad_token_id or 0)
@@ -102,7 +118,12 @@ def add_cost(record: Record, task: Any, folder: Path, rows: dict[str, Sequence[d
 
     told = cost(folder, task.kind, rows, pad)
     for one in told["latency"]:
-        where = {"benchmark": task.benchmark, "task": f"batch_{one['batch']}", "language": one["language"], "unit": "ms"}
+        where = {
+            "benchmark": task.benchmark,
+            "task": f"batch_{one['batch']}",
+            "language": one["language"],
+            "unit": "ms",
+        }
         record.add("latency_ms", one["median"], stderr=one["stderr"], n=one["n"], **where)
         record.add("latency_low", one["low"], **where)
         record.add("latency_high", one["high"], **where)

@@ -21,8 +21,10 @@ if TYPE_CHECKING:
     import numpy
 
 BATCHES = (1, 32)
-REPEATS = {1: 40, 32: 12}
-"""Timed calls a batch size; each is of the next sentences."""
+REPEATS = {1: 40}
+"""Timed calls of a batch size; each is of the next sentences."""
+USUAL = 12
+"""Timed calls of any other batch size."""
 WARM_UP = 3
 RESAMPLES = 2000
 
@@ -63,7 +65,7 @@ def prepared(rows: dict[str, Sequence[dict[str, Any]]], pad: int, batches: Seque
         if not own:
             raise UserError(f"no sentence in {language!r} to time")
         for size in batches:
-            for number in range(WARM_UP + REPEATS[size]):
+            for number in range(WARM_UP + REPEATS.get(size, USUAL)):
                 part = [own[(number * size + at) % len(own)] for at in range(size)]
                 found[f"{size}/{language}/{number}/ids"], found[f"{size}/{language}/{number}/mask"] = arrays(part, pad)
     return found

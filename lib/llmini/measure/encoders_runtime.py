@@ -58,7 +58,9 @@ def onnx(folder: Path, threads: int) -> Runtime:
 
 
 def torch(folder: Path, kind: str, form: str, threads: int) -> Runtime:
-    """PyTorch: plain, with its int8 kernels, or with bitsandbytes'; on the GPU where there is one and the format can."""
+    """PyTorch: plain, with its int8 kernels, or with bitsandbytes'; on the GPU where there is one and the format
+    can.
+    """
     import torch as pytorch
 
     from llmini import encoders
@@ -68,8 +70,7 @@ def torch(folder: Path, kind: str, form: str, threads: int) -> Runtime:
     place = device() if form != "int8_dynamic" else pytorch.device("cpu")
     name = f"PyTorch {pytorch.__version__.partition('+')[0]}"
     if form == "dense":
-        model, _ = encoders.load(folder, kind)
-        model.to(place)
+        model = encoders.read(folder, kind).to(place)
         name += ", fp32"
     elif form == "int8_dynamic":
         from llmini.compress.encoders_quantize import read_dynamic

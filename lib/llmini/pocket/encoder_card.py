@@ -18,7 +18,8 @@ def write_note(folder: Path, note: dict[str, Any]) -> None:
 
 def card(note: dict[str, Any]) -> str:
     """The model card of a pocket encoder."""
-    how = (f"Distilled from `{note['teacher']}` beside it (masked words, the teacher's distribution, its last hidden states)"
+    how = (f"Distilled from `{note['teacher']}` beside it (masked words, the teacher's distribution, its last hidden "
+           "states)"
            if note["teacher"] else "Trained on masked words")  # fmt: skip
     return f"""---
 license: cc-by-4.0
@@ -30,6 +31,6 @@ An encoder of {note["parameters"]:,} parameters, trained by this project on text
 sentences, news and opinions. It has the architecture class of the model it stands for and none of its weights or
 knowledge: its numbers say how compression acts on the class, not how good the real model is.
 
-{how}: {note["tokens"]:,} tokens in {note["seconds"] / 60:.0f} minutes on {note["device"]}; seed {note["seed"]}, data sha256
-`{note["data_sha256"][:16]}`. The loss curve and the recipe are in `training.json`. Weights: CC BY 4.0.
+{how}: {note["tokens"]:,} tokens in {note["seconds"] / 60:.0f} minutes on {note["device"]}; seed {note["seed"]}, data
+sha256 `{note["data_sha256"][:16]}`. The loss curve and the recipe are in `training.json`. Weights: CC BY 4.0.
 """

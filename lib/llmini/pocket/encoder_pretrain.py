@@ -1,7 +1,9 @@
 """Train the pocket encoders from nothing: `python -m llmini.pocket.encoder_pretrain [--model ID …]`.
 
-Corpus -> tokenizer -> batches of documents -> masked language modelling -> bf16 safetensors with training.json and a card,
-written whole. The student is not trained on words alone: it is distilled from its teacher (`llmini.train.encoders_distill`).
+Corpus -> tokenizer -> batches of documents -> masked language modelling -> bf16 safetensors with training.json and a
+card,
+written whole. The student is not trained on words alone: it is distilled from its teacher
+(`llmini.train.encoders_distill`).
 """
 
 from __future__ import annotations
@@ -81,13 +83,15 @@ def mask(ids: Any, tokenizer: Any, share: float, generator: Any) -> tuple[Any, A
     return torch.where(asked & (form >= 0.9), other, hidden), asked
 
 
-def train(model: Any, found: list[list[list[int]]], tokenizer: Any, recipe: Recipe, report: Any = None) -> dict[str, Any]:
+def train(
+    model: Any, found: list[list[list[int]]], tokenizer: Any, recipe: Recipe, report: Any = None
+) -> dict[str, Any]:
     """Train a masked language model on batches of documents, once over. Returns its loss curve (step, tokens, loss)."""
     import torch
 
+    from llmini.encoder_layers import word_logits
     from llmini.pocket.training import Recipe as Schedule
     from llmini.pocket.training import schedule
-    from llmini.encoder_layers import word_logits
 
     generator = torch.Generator().manual_seed(recipe.seed)
     optimisers = _optimisers(model, recipe)
@@ -213,7 +217,9 @@ def main(arguments: list[str] | None = None) -> None:
     """Train the asked encoders, the teachers first."""
     import torch
 
-    parser = argparse.ArgumentParser(prog="python -m llmini.pocket.encoder_pretrain", description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(
+        prog="python -m llmini.pocket.encoder_pretrain", description=__doc__.splitlines()[0]
+    )
     parser.add_argument("--model", action="append", choices=(*MODELS, *STUDENTS), help="train this one only")
     parser.add_argument("--output", type=Path, help="folder of the model folders (default: data/pocket/models)")
     parser.add_argument("--documents", type=int, help="size of the corpus")

@@ -1,4 +1,6 @@
-"""The pocket encoders: real architecture classes, 128 wide with 8 heads, six and four layers deep, and a student of two."""
+"""The pocket encoders: real architecture classes, 128 wide with 8 heads, six and four layers deep, and a student of
+two.
+"""
 
 from __future__ import annotations
 
@@ -49,8 +51,8 @@ def config(name: str, **changes: Any) -> Any:
 def build(name: str, seed: int = 0, **changes: Any) -> Any:
     """A freshly initialised masked language model of the class that stands for ``name``, in fp32.
 
-    Positions begin as sinusoids (Vaswani et al., 2017, section 3.5) as strong as a word, and are trained on: with random
-    ones a model of this size reads hundreds of thousands of words before it finds its neighbours.
+    Positions begin as sinusoids (Vaswani et al., 2017, section 3.5) as strong as a word, and are trained on: with
+    random ones a model of this size reads hundreds of thousands of words before it finds its neighbours.
     """
     import torch
     from transformers import AutoModelForMaskedLM

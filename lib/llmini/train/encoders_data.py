@@ -1,4 +1,6 @@
-"""What encoders are tuned on and asked: entity recognition and sentiment, by tier and language, as rows of token ids."""
+"""What encoders are tuned on and asked: entity recognition and sentiment, by tier and language, as rows of token
+ids.
+"""
 
 from __future__ import annotations
 
@@ -69,10 +71,13 @@ def examples(tier: str, name: str, language: str, split: str) -> list[Example]:
 
 
 def spoken(known: Task, trained: str) -> list[str]:
-    """The languages that ``"ar"``, ``"ar+en"`` or ``all`` names. Raises UserError for one that the task does not have."""
+    """The languages that ``"ar"``, ``"ar+en"`` or ``all`` names. Raises UserError for one that the task does not
+    have.
+    """
     names = list(known.languages) if trained == "all" else trained.split("+")
     if strangers := [name for name in names if name not in known.languages]:
-        raise UserError(f"{known.benchmark} has no {strangers[0]!r}: choose among {', '.join(known.languages)}, join them "
+        raise UserError(f"{known.benchmark} has no {strangers[0]!r}: choose among {', '.join(known.languages)}, join "
+                        "them "
                         "with +, or write all")  # fmt: skip
     return names
 

@@ -1,6 +1,7 @@
 """Shallower encoders from deeper ones: which layers a student begins with, and distillation before any task is known.
 
-Task-specific distillation is tuning with a teacher (`encoders.tune`); here is the task-agnostic kind, the triple loss of
+Task-specific distillation is tuning with a teacher (`encoders.tune`); here is the task-agnostic kind, the triple loss
+of
 DistilBERT (Sanh et al., 2019, section 3): the teacher's distribution over hidden words, the words themselves, and the
 direction of the last hidden states.
 """
@@ -14,8 +15,8 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from llmini import settings
-from llmini.settings import UserError
 from llmini.encoder_layers import kind, layers, stack, word_logits
+from llmini.settings import UserError
 
 BEGINNINGS = ("spaced", "first", "last", "random")
 
@@ -118,14 +119,18 @@ def student(teacher: Any, blank: Any, beginning: str = "spaced") -> Any:
 
 def copy_head(teacher: Any, blank: Any) -> None:
     """The transform, norm and bias of the layer that predicts words, under each class's names."""
-    names = {"bert": ("cls.predictions.transform.dense", "cls.predictions.transform.LayerNorm", "cls.predictions.decoder"),
-             "distilbert": ("vocab_transform", "vocab_layer_norm", "vocab_projector")}  # fmt: skip
+    names = {
+        "bert": ("cls.predictions.transform.dense", "cls.predictions.transform.LayerNorm", "cls.predictions.decoder"),
+        "distilbert": ("vocab_transform", "vocab_layer_norm", "vocab_projector"),
+    }
     names |= dict.fromkeys(("roberta", "xlm-roberta"), ("lm_head.dense", "lm_head.layer_norm", "lm_head.decoder"))
     for mine, theirs in zip(names[kind(blank)], names[kind(teacher)], strict=True):
         blank.get_submodule(mine).load_state_dict(teacher.get_submodule(theirs).state_dict())
 
 
-def agnostic(teacher: Any, pupil: Any, batches: Sequence[list[list[int]]], tokenizer: Any, told: Words) -> dict[str, Any]:
+def agnostic(
+    teacher: Any, pupil: Any, batches: Sequence[list[list[int]]], tokenizer: Any, told: Words
+) -> dict[str, Any]:
     """Distil a masked language model into a shallower one on batches of documents (ids), once over, in place.
 
     Returns loss curve (step, tokens, loss), tokens, steps and seconds. Raises UserError without batches.
@@ -175,7 +180,7 @@ def agnostic(teacher: Any, pupil: Any, batches: Sequence[list[list[int]]], token
 def triple(teacher: Any, pupil: Any, batch: dict[str, Any], told: Words) -> Any:
     """The weighted sum of the three losses for one batch of ids, hidden ids, asked positions and the padding's mask."""
     import torch
-    from torch.nn import functional as F  # noqa: N812
+    from torch.nn import functional as F
 
     with torch.no_grad():
         deep = teacher.base_model(input_ids=batch["hidden"], attention_mask=batch["there"])[0]

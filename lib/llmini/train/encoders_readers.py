@@ -49,7 +49,9 @@ def conll(path: Path) -> list[tuple[tuple[str, ...], tuple[str, ...]]]:
 
 
 def masakhaner(language: str, split: str) -> list[tuple[tuple[str, ...], tuple[str, ...]]]:
-    """MasakhaNER 2.0 in one language: ``LANGUAGE/SPLIT.txt`` below ``$LLMINI_MASAKHANER`` or data/corpora/masakhaner2."""
+    """MasakhaNER 2.0 in one language: ``LANGUAGE/SPLIT.txt`` below ``$LLMINI_MASAKHANER`` or
+    data/corpora/masakhaner2.
+    """
     home = Path(os.environ.get(PLACE) or data("corpora", "masakhaner2"))
     return conll(home / language / f"{split}.txt")
 

@@ -193,11 +193,15 @@ def students(run: Run, home: Path) -> Path:
     return encoders.save(model, tokenizer, home)
 
 
-def learn(run: Run, model: Any, tokenizer: Any, masks: Any = None, teacher: Any = None, **changes: Any) -> dict[str, Any]:
+def learn(
+    run: Run, model: Any, tokenizer: Any, masks: Any = None, teacher: Any = None, **changes: Any
+) -> dict[str, Any]:
     """Tune a model in place on the run's task, languages and share of the data."""
     options = run.options
     chosen = recipe(run.tier, seed=options["seed"], **changes)
-    found = encoders_data.training(run.tier, options["task"], options["trained"], options.get("share", 1), options["seed"])
+    found = encoders_data.training(
+        run.tier, options["task"], options["trained"], options.get("share", 1), options["seed"]
+    )
     seed_everything(options["seed"])
     rows = encoders_data.rows(found, tokenizer, task_of(run).labels, chosen.length)
     return tune(model, tokenizer, rows, chosen, masks=masks, teacher=teacher)
@@ -228,15 +232,22 @@ def distilled(run: Run) -> Path:
         teacher, tokenizer = encoders.load(encoders.locate(run.model, run.tier), "masked")
         pupil = encoders_distill.shallow(teacher, options["layers"], options["beginning"], options["seed"])
         texts = unlabelled(run.tier, options["seed"])
-        told = encoders_distill.agnostic(teacher, pupil, batches(texts, tokenizer, Recipe(seed=options["seed"])), tokenizer,
-                                         encoders_distill.Words(seed=options["seed"]))  # fmt: skip
+        told = encoders_distill.agnostic(
+            teacher,
+            pupil,
+            batches(texts, tokenizer, Recipe(seed=options["seed"])),
+            tokenizer,
+            encoders_distill.Words(seed=options["seed"]),
+        )
         encoders.save(pupil, tokenizer, folder, distillation=told)
 
     return once(run.tier, run.model, "-".join(words), write)
 
 
 def unlabelled(tier: str, seed: int) -> list[str]:
-    """Text for task-agnostic distillation: the pocket corpus, or the training sentences of MasakhaNER without labels."""
+    """Text for task-agnostic distillation: the pocket corpus, or the training sentences of MasakhaNER without
+    labels.
+    """
     if tier in ("pocket", "rehearsal"):
         from llmini.pocket.encoder_corpus import corpus
 
@@ -246,7 +257,9 @@ def unlabelled(tier: str, seed: int) -> list[str]:
 
 
 def once(tier: str, model: str, name: str, write: Callable[[Path], None]) -> Path:
-    """The folder ``runs/TIER/encoders/NAME-HASH``, written by ``write`` unless code, data and weights made it before."""
+    """The folder ``runs/TIER/encoders/NAME-HASH``, written by ``write`` unless code, data and weights made it
+    before.
+    """
     place = runs(tier, "encoders", f"{name}-{made_from(tier, model)[:10]}")
     if place.is_dir():
         return place
