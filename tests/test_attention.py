@@ -264,4 +264,5 @@ def test_figure_tells_cases_apart(tmp_path):
     assert {axes.get_yscale() for axes in figure.axes} == {axes.get_xscale() for axes in figure.axes} == {"log"}
     entries = [text.get_text() for legend in figure.legends for text in legend.get_texts()]
     assert "FlashAttention 2: not installed · غير مثبّت" in entries and "training · التدريب" in entries
-    assert style.save(figure, tmp_path, "attention").png == style.save(shown.figure(made_up()), tmp_path, "again").png
+    again = style.save(shown.figure(made_up()), tmp_path / "again", "attention")
+    assert style.save(figure, tmp_path, "attention").png == again.png

@@ -93,27 +93,6 @@ def test_every_source(sources, tmp_path, name):
                                              if name.endswith("a16") else "dense")  # fmt: skip
 
 
-def test_integers_are_gptqs(sources, tmp_path):
-    """The files' integers are those that GPTQ left in memory, weight by scale, and no other rounding of the weights."""
-    homes, memory = sources
-    q4 = weights(export(homes["w4a16"], tmp_path / "a", forms=["q4"], **SMALL) / "onnx/model_q4.onnx")
-    q8 = weights(export(homes["w8a16"], tmp_path / "b", forms=["int8"], **SMALL) / "onnx/model_quantized.onnx")
-    other = 0
-    for name, module in memory["w4a16"].named_modules():
-        if not name.endswith("_proj"):
-            continue
-        scale = module.weight_scale.repeat_interleave(64, 1)
-        wanted = (module.weight / scale).round().int().numpy()
-        nibbles = q4[f"{name}.weight.0.integers"].reshape(len(wanted), -1)
-        found = numpy.stack([nibbles & 15, nibbles >> 4], -1).reshape(wanted.shape).astype(int) - 8
-        assert (found == wanted).all()
-        plain = (build("llama", "float32").get_submodule(name).weight / scale).round().clamp(-8, 7).int().numpy()
-        other += (plain != wanted).sum()
-        module = memory["w8a16"].get_submodule(name)
-        assert (q8[f"{name}.weight.integers"] == (module.weight / module.weight_scale).round().int().numpy()).all()
-    assert other > 1000
-
-
 def test_zeros_of_a_mask_stay(sources, tmp_path):
     """Dense after magnitude pruning, and 4-bit after a 2:4 mask: the same places, no more, no fewer of the dense."""
     homes, _ = sources

@@ -17,7 +17,7 @@ NOTEBOOKS = sorted((root() / "notebooks").glob("**/*.ipynb"))
 @pytest.fixture
 def checkout(tmp_path):
     """A root of its own with links to the repository, and `runs` and `figures` that belong to the test."""
-    for name in ("lib", "workflow", "notebooks", "data", "requirements.lock"):
+    for name in ("lib", "workflow", "notebooks", "data", "acai", "requirements.lock"):
         (tmp_path / name).symlink_to(root() / name)
     return tmp_path
 

@@ -42,15 +42,14 @@ class Parity:
 class Session:
     """An exported graph under ONNX Runtime on the CPU, with its cache."""
 
-    def __init__(self, path: Path, threads: int = 1, every_step: bool = True) -> None:
-        """every_step: leave DequantizeLinear to be computed at every step; the application expands it once, at load."""
+    def __init__(self, path: Path, threads: int = 1) -> None:
         import onnxruntime
 
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = threads
         options.log_severity_level = 3
-        if not every_step:
-            options.add_session_config_entry("session.disable_quant_qdq", "1")
+        # as in the application: integers are widened once, and no activation is rounded to multiply with them
+        options.add_session_config_entry("session.disable_quant_qdq", "1")
         if sum(file.stat().st_size for file in path.parent.glob(f"{path.name}_data*")) > LEAN:
             options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
             options.add_session_config_entry("session.disable_prepacking", "1")

@@ -93,7 +93,7 @@ def decode(path: Path) -> list[float]:
     """Tokens a second of greedy decoding under ONNX Runtime on one thread, :data:`REPEATS` times after a warm-up."""
     from llmini.browser.parity import Session
 
-    session, found = Session(path, every_step=False), []
+    session, found = Session(path), []
     for _ in range(REPEATS + 1):
         token = int(session.read(list(range(10, 10 + PROMPT)), 1)[-1].argmax())
         began = time.perf_counter()
