@@ -95,6 +95,9 @@ def need(run: Run, job: Job, device: Device) -> Need:
     if run.family == "encoder":
         examples = Work(START) + costs.training(found, 3e6, adapter=False)
         return Need(run, found.nbytes, 6 * found.nbytes + plan.GPU_SPARE, int(plan.LIBRARIES), found.nbytes, examples)
+    if run.family == "browser":
+        return Need(run, found.nbytes, found.nbytes + work_space(found), int(plan.LIBRARIES + 3 * found.nbytes),
+                    2 * found.nbytes, Work(4 * START, stored=4 * found.nbytes) + measuring(found, told))  # fmt: skip
     if run.family == "merge":
         return merging(run, found, told, job, device)
     if "attention" in run.variant:
@@ -297,6 +300,23 @@ def lines(tier: str, core: bool, device: Device) -> list[str]:
                 f"{plan.duration(total):>9}")  # fmt: skip
     no = refused(found, device)
     made += [f"refused: {line}" for line in no] or ["every run fits"]
+    return made
+
+
+def summary(tier: str, core: bool, device: Device) -> list[str]:
+    """A Markdown table of a grid by family: runs, the largest memory of one, disk and time of all that fit."""
+    groups: dict[str, list[Need]] = {}
+    for job, one in needs(tier, core, device):
+        groups.setdefault(job.family, []).append(one)
+    heads = ("family", "runs", "device memory, at most", "host memory, at most", "disk, together", "time, together")
+    made = [f"| {' | '.join(heads)} |", "|---|---|---|---|---|---|"]
+    for family, mine in groups.items():
+        fits = [one for one in mine if not one.refusal(device)]
+        took = sum(costs.seconds(one.work, device) for one in fits)
+        left = f" ({len(mine) - len(fits)} do not fit)" if len(fits) < len(mine) else ""
+        most = (readable(max((getattr(one, name) for one in fits), default=0)) for name in ("gpu", "host"))
+        cells = (family, f"{len(mine)}{left}", *most, readable(sum(one.disk for one in fits)), plan.duration(took))
+        made.append(f"| {' | '.join(cells)} |")
     return made
 
 
