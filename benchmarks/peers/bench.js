@@ -12,12 +12,12 @@ async function acai({ threads, form = 'q4dq' }) {
   return { load, threads: info.threads, selfTest: info.measured.selfTest.seconds, async answer(prompt, count) {
     const times = [];
     const begun = performance.now();
-    const ids = [];
-    await whole(llm.generate([{ role: 'user', content: prompt }], { maxTokens: count }), ({ token }) => {
+    let text = '';
+    await whole(llm.generate([{ role: 'user', content: prompt }], { maxTokens: count }), (token) => {
       times.push(since(begun));
-      ids.push(token);
+      text += token.text;
     });
-    return { first: times[0], rate: (times.length - 1) / (times.at(-1) - times[0]), count: ids.length };
+    return { first: times[0], rate: (times.length - 1) / (times.at(-1) - times[0]), count: times.length, text };
   } };
 }
 
