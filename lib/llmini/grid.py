@@ -32,7 +32,8 @@ NEUTRAL = (
         "acai", "agents", "card", "customs*", "dialect*", "encoder*", "fundamentals", "grammar*", "instruct", "pairs",
         "pretrain", "scores", "shapes", "tasks", "tokenizer", "training")),
     *(f"lib/llmini/measure/{name}.py" for name in (
-        "attention", "bilingual", "chrf", "dialect*", "encoders*", "full_tasks", "fundamentals", "kernels", "pairs")),
+        "attention", "bilingual", "chrf", "dialect*", "encoders*", "full_tasks", "fundamentals", "kept", "kernels",
+        "pairs")),
 )  # fmt: skip
 TUNING = tuple(f"lib/llmini/train/{name}" for name in ("corpora*.py", "curriculum*", "encoders*", "merge*.py",
                                                        "translate*", "tuning.py"))  # fmt: skip

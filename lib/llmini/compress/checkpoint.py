@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from llmini import models, settings, texts, validate
-from llmini.compress import card, folder, invariants, meters, options, saving, sizes
+from llmini.compress import card, folder, invariants, meters, options, resume, saving, sizes
 from llmini.compress import prune as pruning
 from llmini.compress import quantize as quantization
 from llmini.settings import UserError
@@ -86,7 +86,7 @@ def compress(
 
             with times("outliers", "rescaling channels so that activations have outliers"):
                 add_outlier_channels(model, seed)
-        model = run(model, asked, calibration, times)
+        model = kept(output, model, asked, calibration, times)
         pruned = getattr(model, "llmini_pruned", None)
         with times("save", f"writing {output}"):
             saving.save(model, tokenizer, home, partial, trust_remote_code)
@@ -104,6 +104,14 @@ def compress(
         )  # fmt: skip
         card.write(partial, output.name, recipe)
     return output
+
+
+def kept(output: Path, model: Any, asked: options.Request, calibration: Any, times: meters.Times) -> Any:
+    """`run`, with every finished layer kept beside ``output`` until all are done, so that a killed one goes on there."""
+    if calibration is None:
+        return run(model, asked, calibration, times)
+    with resume.kept(output.parent / f".{output.name}.layers"):
+        return run(model, asked, calibration, times)
 
 
 def run(model: Any, asked: options.Request, calibration: Any, times: meters.Times) -> Any:

@@ -66,7 +66,9 @@ def measure(run: grid.Run, folder: Path, notebook: str, baseline: Baseline | Non
     speed and memory. ``further``: functions of (record, model, tokenizer) that add rows of their own and return items,
     or None. The record is finished, with its fingerprint, when this returns.
     """
+    from llmini.measure.kept import forget
     from llmini.models import load
+    from llmini.origin import weights
     from llmini.settings import default_dtype, device
 
     record = run.record()
@@ -76,7 +78,9 @@ def measure(run: grid.Run, folder: Path, notebook: str, baseline: Baseline | Non
         del model
         model, tokenizer = load(folder, run.tier)
     add_perplexity(record, model, tokenizer)
-    items = add_scores(record, model, tokenizer)
+    kept = run.folder / "scores"
+    key = f"{grid.fingerprint(notebook, run.tier, run.model)} {weights(folder)}"
+    items = add_scores(record, model, tokenizer, kept, key)
     references = add_divergence(record, model, tokenizer, items, baseline)
     add_cost(record, model, tokenizer)
     record.add_items(items)
@@ -87,6 +91,7 @@ def measure(run: grid.Run, folder: Path, notebook: str, baseline: Baseline | Non
     if baseline is None:
         save_baseline(run.folder, references)
     record.write(run.folder)
+    forget(kept)
     return record
 
 
@@ -141,15 +146,19 @@ def parallel(tier: str, pairs: int = 1000) -> dict[str, list[str]]:
     return {"en": [pair[0] for pair in found], "ar": [pair[1] for pair in found]}
 
 
-def add_scores(record: Record, model: Any, tokenizer: Any) -> pandas.DataFrame:
-    """Benchmark scores through the harness; returns the outcome of every item."""
+def add_scores(record: Record, model: Any, tokenizer: Any, kept: Path, key: str) -> pandas.DataFrame:
+    """Benchmark scores through the harness; returns the outcome of every item.
+
+    kept: folder for the scores of each benchmark that is done, under ``key``, until the record is written.
+    """
     import pandas
 
+    from llmini.measure.kept import scores as done
     from llmini.measure.tasks import benchmarks, evaluate
 
     outcomes = []
     for benchmark in benchmarks(record.tier):
-        scores = evaluate(model, tokenizer, benchmark, tier=record.tier)
+        scores = done(kept, benchmark, key, lambda name=benchmark: evaluate(model, tokenizer, name, tier=record.tier))
         for row in scores.rows:
             record.add(**row)
         outcomes.append(scores.items)

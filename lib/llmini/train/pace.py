@@ -33,6 +33,12 @@ class Pace(TrainerCallback):
     def on_step_end(self, args: Any, state: Any, control: Any, **others: Any) -> None:
         next(self.bar, None)
         late = time.monotonic() - self.last > PATIENCE if self.steps is None else state.global_step % self.steps == 0
+        if args.world_size > 1:  # all processes save and stop together, or they wait for each other for ever
+            import torch.distributed as dist
+
+            told = [None] * args.world_size
+            dist.all_gather_object(told, (late, self.asked))
+            late, self.asked = any(one for one, _ in told), next((name for _, name in told if name), None)
         if late or self.asked or state.global_step >= state.max_steps:
             control.should_save, self.last = True, time.monotonic()
         control.should_training_stop |= self.asked is not None

@@ -34,6 +34,10 @@ class Distiller(trl.SFTTrainer):
     Checkpoints go to ``folder``/checkpoint-STEP, the newest alone is kept, and one is written every
     ``checkpoint_steps`` steps (default: after `pace.PATIENCE` seconds), at the end, and when the process is asked to
     stop. Raises UserError for a model that is no plain head on hidden states, and LoRA targets that it lacks.
+
+    Started by torchrun or accelerate in several processes, each takes its part of every batch of the recipe; gradients
+    and counts are added up before each step, which is then the step of one process but for rounding. (A last batch that
+    processes cannot share evenly is filled up with its first examples, as accelerate does.)
     """
 
     def __init__(self, model: Any, tokenizer: Any, examples: Sequence[Example], recipe: Recipe, folder: Path,
@@ -55,8 +59,6 @@ class Distiller(trl.SFTTrainer):
             )  # fmt: skip
         except ValueError as fault:
             raise UserError(f"cannot train this student: {' '.join(str(fault).split())[:200]}") from fault
-        if self.args.world_size > 1:
-            raise UserError("distillation runs in one process on one device: start it without torchrun or accelerate")
         self.split = split(self.model.train(), "student")  # in eval mode bitsandbytes repacks NF4 on a CPU, for good
         for parameter in self.model.parameters():
             if parameter.requires_grad:
@@ -144,7 +146,22 @@ class Distiller(trl.SFTTrainer):
             self.sums[f"tokens_{language}"] += mine.sum()
             self.sums[f"kept_{language}"] += (mine & kept).sum()
 
+    def join(self) -> None:
+        """Add up each process's gradients, all divided by the labels of the whole step, and its counts."""
+        if self.args.world_size == 1:
+            return
+        import torch.distributed as dist
+
+        for parameter in self.model.parameters():
+            if parameter.grad is not None:
+                dist.all_reduce(parameter.grad)
+        names = sorted(self.sums)
+        sums = torch.tensor([float(self.sums[name]) for name in names], dtype=torch.float64, device=self.args.device)
+        dist.all_reduce(sums)
+        self.sums.update(zip(names, sums, strict=True))
+
     def _clip_grad_norm(self, model: Any) -> Any:
+        self.join()
         kept = max(1.0, float(self.sums["kept"]))
         if kept != float(self.sums["tokens"]):
             grads = [parameter.grad for parameter in model.parameters() if parameter.grad is not None]
@@ -172,25 +189,41 @@ class Distiller(trl.SFTTrainer):
     def _save_checkpoint(self, model: Any, trial: Any) -> None:
         """Write a checkpoint beside the last one, rename it into place when it is whole, then drop the older."""
         home, name = Path(self.args.output_dir), f"checkpoint-{self.state.global_step}"
-        shutil.rmtree(home / ".writing", ignore_errors=True)
+        if self.args.process_index == 0:
+            shutil.rmtree(home / ".writing", ignore_errors=True)
+        self.accelerator.wait_for_everyone()
         self.writing = True
         try:
             transformers.Trainer._save_checkpoint(self, model, trial)  # without TRL's model card
         finally:
             self.writing = False
-        sync(home / ".writing" / name)
-        shutil.rmtree(home / name, ignore_errors=True)
-        os.replace(home / ".writing" / name, home / name)
-        for old in home.glob("checkpoint-*"):
-            if old.name != name:
-                shutil.rmtree(old, ignore_errors=True)
+        self.accelerator.wait_for_everyone()  # each process has written its state of the random numbers
+        if self.args.process_index == 0:
+            sync(home / ".writing" / name)
+            shutil.rmtree(home / name, ignore_errors=True)
+            os.replace(home / ".writing" / name, home / name)
+            for old in home.glob("checkpoint-*"):
+                if old.name != name:
+                    shutil.rmtree(old, ignore_errors=True)
+        self.accelerator.wait_for_everyone()
+
+
+def part(recipe: Recipe) -> int:
+    """Sequences that this process takes of a pass. Raises UserError when processes do not divide the batch, or a rule
+    chooses among the tokens of a whole batch."""
+    processes = int(os.environ.get("WORLD_SIZE", "1"))
+    if recipe.batch_size % processes:
+        raise UserError(f"{processes} processes do not share a batch of {recipe.batch_size}: start as many as divide")
+    if processes > 1 and recipe.rule != "none" and (recipe.share < 1 or recipe.rule in ("entropy", "random")):
+        raise UserError(f"the rule {recipe.rule} keeps a share of a whole batch: run it in one process")
+    return recipe.batch_size // processes
 
 
 def arguments(recipe: Recipe, folder: Path) -> trl.SFTConfig:
     """The recipe in TRL's words."""
     return trl.SFTConfig(
         output_dir=str(folder), learning_rate=recipe.learning_rate, num_train_epochs=recipe.epochs,
-        per_device_train_batch_size=recipe.batch_size, gradient_accumulation_steps=recipe.accumulation,
+        per_device_train_batch_size=part(recipe), gradient_accumulation_steps=recipe.accumulation,
         warmup_steps=recipe.warmup, weight_decay=recipe.weight_decay, lr_scheduler_type="linear", max_grad_norm=1.0,
         seed=recipe.seed, data_seed=recipe.seed, bf16=recipe.precision == "bf16", fp16=recipe.precision == "fp16",
         gradient_checkpointing=recipe.gradient_checkpointing, gradient_checkpointing_kwargs={"use_reentrant": False},
