@@ -107,7 +107,7 @@ def compress(
 
 
 def kept(output: Path, model: Any, asked: options.Request, calibration: Any, times: meters.Times) -> Any:
-    """`run`, with every finished layer kept beside ``output`` until all are done, so that a killed one goes on there."""
+    """`run`, with each finished layer kept beside ``output`` until all are done: a killed one goes on there."""
     if calibration is None:
         return run(model, asked, calibration, times)
     with resume.kept(output.parent / f".{output.name}.layers"):
