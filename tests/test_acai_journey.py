@@ -11,17 +11,11 @@ import pytest
 import acai
 from acai_page import answer_dialog, ask, start, view
 
-ASKED = {
-    "bahith": {"ar": "ما عاصمة عُمان؟", "en": "What is the capital of Oman?"},
-    "musheer": {"ar": "هل يغير المصرف رسوم حسابي بلا إشعار؟",
-                "en": "May the bank change my account fees without notice?"},
-    "lughawi": {"ar": "حوّل إلى الفصحى: شلونك اليوم؟", "en": "Put into standard Arabic: شلونك اليوم؟"},
-    "hakeem": {"ar": "مع سالم 12 لؤلؤة، أعطى أخته 5 منها، فكم بقي معه؟",
-               "en": "Salem has 12 pearls and gives 5 to his sister. How many are left?"},
-    "muraqib": {"ar": "هل صحيح أن المنامة عاصمة البحرين؟", "en": "Is it true that Manama is the capital of Bahrain?"},
-    "bani": {"ar": "استخرج المعرفة: المنامة عاصمة البحرين وتقع في شمالها.",
-             "en": "Extract the knowledge: Manama is the capital of Bahrain and lies in its north."},
-}  # fmt: skip
+STRINGS = {language: json.loads((acai.ACAI / f"strings/{language}.json").read_text(encoding="utf8"))
+           for language in ("ar", "en")}  # fmt: skip
+AGENTS = ("bahith", "musheer", "lughawi", "hakeem", "muraqib", "bani")
+ASKED = {agent: {language: words[f"example.{agent}"] for language, words in STRINGS.items()} for agent in AGENTS}
+"""What the page itself proposes to ask each of them."""
 
 
 @pytest.fixture(scope="module")
@@ -93,9 +87,9 @@ def sure(exchange):
 
 
 def analyses(exchange, language):
-    assert exchange.locator("table.words tbody tr").count() == 2
-    assert "كيف" in exchange.locator("table.words").inner_text()
-    assert {"ar": "خليجية", "en": "Gulf"}[language] in exchange.locator("table.words").inner_text()
+    assert exchange.locator("table.words tbody tr").count() == 3
+    assert "ب\u00a0ي\u00a0ت" in exchange.locator("table.words").inner_text()  # the root of the house, by the rules
+    assert exchange.locator(".result").inner_text().strip()  # and the sentence in Bahraini, by the model
 
 
 def reasons(exchange, language):
@@ -122,13 +116,16 @@ HOLDS = {"bahith": grounded, "musheer": advises, "lughawi": analyses, "hakeem": 
 
 
 def cited(page):
-    """A citation opens its passage, with the words that it rests on marked."""
-    exchange = ask(page, ASKED["bahith"]["ar"], "bahith")
-    exchange.locator("details summary").evaluate_all("all => all.forEach((one) => one.click())")
-    exchange.locator(".cite, .source").first.click()
+    """A number that the model cited opens its passage, with the words that the answer rests on marked."""
+    for question in (ASKED["bahith"]["ar"], "ما عاصمة قطر؟", ASKED["musheer"]["ar"], "What is the capital of Oman?"):
+        exchange = ask(page, question, "bahith")
+        if exchange.locator(".cite").count():
+            break
+    exchange.locator(".cite").first.click()
     page.wait_for_selector("#passage blockquote mark")
     marked = page.inner_text("#passage mark >> nth=0")
     assert len(marked) > 5 and marked in page.inner_text("#passage blockquote")
+    assert marked in exchange.locator(".sources").inner_text()
     page.keyboard.press("Escape")
 
 

@@ -295,13 +295,7 @@ def test_what_every_agent_ended_with_is_shown_again(page):
     assert "خطوة واحدة حسابها خطأ" in page.inner_text(".hakeem .notes")
 
 
-SHOTS = [("bahith", {"ar": "كم خانة في الآيبان البحريني؟", "en": "How many characters does a Bahraini IBAN have?"}),
-         ("hakeem", {"ar": "مع سالم 12 لؤلؤة، أعطى أخته 5 منها، فكم بقي معه؟",
-                     "en": "Salem has 12 pearls and gives 5 to his sister. How many are left?"}),
-         ("muraqib", {"ar": "هل صحيح أن طول الآيبان في البحرين اثنتان وعشرون خانة؟",
-                      "en": "Is it true that an IBAN in Bahrain has twenty-two characters?"}),
-         ("lughawi", {"ar": "حوّل إلى الفصحى: شلونك اليوم؟",
-                      "en": "Put into standard Arabic: شلونك اليوم؟"})]  # fmt: skip
+SHOWN = ("bahith", "hakeem", "muraqib", "lughawi", "bani", "musheer")
 
 
 @pytest.mark.slow
@@ -327,10 +321,16 @@ def test_screenshots(tmp_path, context, model, language, size):
             assert page.evaluate(WIDE) == []
 
         shoot("agents")
-        for agent, text in SHOTS:
-            ask(page, text[language], agent)
+        strings = json.loads((acai.ACAI / f"strings/{language}.json").read_text("utf8"))
+        for agent in SHOWN:
+            ask(page, strings[f"example.{agent}"], agent)
             page.evaluate(LAST)
             shoot(agent)
+            if agent == "bahith" and page.locator(".cite").count():
+                page.click(".cite")
+                page.wait_for_selector("#passage mark")
+                shoot("passage")
+                page.keyboard.press("Escape")
         for name in ("documents", "model", "settings"):
             view(page, name)
             page.wait_for_timeout(300)

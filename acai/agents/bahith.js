@@ -13,7 +13,7 @@ export const agent = {
     en: 'Searches your documents and the bundled library, and answers with its sources.',
   },
   prompt: (context) => groundedPrompt('bahith', context),
-  parse: (text, { sources }) => parseGrounded('bahith', text, sources),
+  parse: (text, { sources }) => parseGrounded(text, sources),
   /** @param {object} context @returns {AsyncGenerator<import('./events.js').Event>} */
   run: (context) => answerFromSources('bahith', context),
 };

@@ -5,14 +5,13 @@
 
 import { sentences } from '../services/retrieval/chunk.js';
 import { done, fault, outcome, status } from './events.js';
-import { fill, format, messages, oneLine } from './formats.js';
+import { fill, format, isSmall, messages, oneLine } from './formats.js';
 import { graphOf } from './graph.js';
 import { contentWords } from './overlap.js';
 import { isGrounded, parseTriples } from './triples.js';
 import { confidence, write } from './write.js';
 
 const MAX_TOKENS = 96;
-const ROOMY = 1024;
 const MOST_PIECES = 12;
 const ABOUT_ANSWER = /(?:إجابت|اجابت|جواب|ردك|الرد|قلت|محادث|answer|you (?:just )?said|conversation|chat)/iu;
 
@@ -27,10 +26,9 @@ export function textOf({ query, answer, history = [] }) {
 
 /** The text in pieces that the model can take: two sentences for a small one. */
 function piecesOf(text, llm) {
-  const small = (llm?.info?.()?.context || 512) < ROOMY;
   const bare = text.replace(/\s*\[\p{Nd}{1,4}\]/gu, '');
   const all = sentences(bare).map(({ start, end }) => oneLine(bare.slice(start, end))).filter((one) => contentWords(one).length);
-  const size = small ? 2 : 8;
+  const size = isSmall(llm) ? 2 : 8;
   return Array.from({ length: Math.ceil(all.length / size) }, (_, at) => all.slice(at * size, (at + 1) * size).join(' '));
 }
 

@@ -53,6 +53,7 @@ export const KEYS = Object.freeze({
   'agents.claims_left': ['count'],
   'agents.no_overlap': [],
   'agents.polarity': [],
+  'agents.stated': [],
   'agents.no_citation': [],
   'agents.no_triples': [],
   'agents.ungrounded_triples': ['count'],

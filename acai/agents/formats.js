@@ -44,6 +44,20 @@ export const oneLine = (text) =>
     .replace(/\s+/g, ' ')
     .trim();
 
+/** Context, in tokens, and weights below which a model is shown single sentences and no earlier turns. */
+const ROOMY = 1024;
+const LARGE = 50e6;
+
+/**
+ * Whether a model is to be shown little, as the pocket model was taught on: whole passages and talk of before lead one
+ * of few weights astray.
+ * @param {object} [llm]
+ */
+export function isSmall(llm) {
+  const { context, parameters = Infinity } = llm?.info?.() ?? {};
+  return (context || 512) < ROOMY || parameters < LARGE;
+}
+
 /**
  * The messages for a model: the prompt, after the last turns of the conversation where the model has room for them.
  * @param {string} content
@@ -51,7 +65,7 @@ export const oneLine = (text) =>
  */
 export function messages(content, { history = [], llm } = {}) {
   const context = llm?.info?.()?.context ?? 0;
-  const kept = context >= 2048 ? history.slice(-4) : [];
+  const kept = context >= 2048 && !isSmall(llm) ? history.slice(-4) : [];
   const turns = kept
     .filter(({ role, content: text }) => ['user', 'assistant'].includes(role) && typeof text === 'string' && text)
     .map(({ role, content: text }) => ({ role, content: quiet(text).slice(0, context / 4) }));

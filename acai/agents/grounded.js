@@ -15,10 +15,11 @@ export function groundedPrompt(agent, { query, sources, language, history, llm }
   return messages(fill(form.prompt, { sources: lines(form, sources), query: quiet(query).trim() }), { history, llm });
 }
 
-/** Whether an answer only says that the sources do not answer. */
-function declines(agent, bare) {
+/** Whether an answer only says that the sources do not answer, in the words of either agent: small models mix them up. */
+function declines(bare) {
   const said = words(bare).join(' ');
-  return ['ar', 'en'].some((language) => said.startsWith(words(format(agent, language).none).join(' ')));
+  const forms = ['bahith', 'musheer'].flatMap((agent) => ['ar', 'en'].map((language) => format(agent, language).none));
+  return forms.some((none) => said.startsWith(words(none).join(' ')));
 }
 
 /**
@@ -28,14 +29,13 @@ function declines(agent, bare) {
 
 /**
  * The output contract of Bahith and Musheer.
- * @param {string} agent
  * @param {string} text what the model wrote
  * @param {import('./events.js').Source[]} sources
  * @returns {Grounded}
  */
-export function parseGrounded(agent, text, sources) {
+export function parseGrounded(text, sources) {
   const read = cite(text, sources);
-  const none = declines(agent, read.bare);
+  const none = declines(read.bare);
   if (none) return { ...read, text: read.bare, cited: [], sentences: [], none, kept: true };
   return { ...read, none, kept: read.cited.length > 0 && words(read.bare).length > 0 };
 }
@@ -73,7 +73,7 @@ export async function* answerFromSources(id, context, { k = 5, most = 5, order =
   const prompt = (sources) => groundedPrompt(id, { query, sources, language, history, llm });
   const { wrote, sources } = yield* writeFrom({ sources: found, prompt, llm, maxTokens: MAX_TOKENS, signal });
   if (wrote.error) yield fault(wrote.error.key, wrote.error.params);
-  const read = parseGrounded(id, wrote.text, sources);
+  const read = parseGrounded(wrote.text, sources);
   const result = outcome(wrote, !read.kept);
   for (const n of read.cited) {
     const { passage, text, quote } = sources[n - 1];

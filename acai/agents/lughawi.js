@@ -8,6 +8,7 @@ import { isArabic, tokens, words } from '../services/retrieval/normalise.js';
 import { done, fault, outcome, status } from './events.js';
 import { fill, format, messages, quiet } from './formats.js';
 import { requestOf } from './lughawi-request.js';
+import { contentWords } from './overlap.js';
 import { identify, lookup, morphology, standardWords } from './lughawi-rules.js';
 import { confidence, write } from './write.js';
 
@@ -24,12 +25,15 @@ const WORDING = {
   en: { root: 'root', pattern: 'pattern', means: 'in standard Arabic', variety: 'Variety by its words', by: 'shown by', rules: 'Word by word, by the lexicon', model: 'By the model', none: 'not found', likely: 'likely' },
 };
 
-/** One word by the rules. */
+const bare = (word) => (words(word)[0] ?? '').replace(/^ال(?=..)/u, '');
+
+/** One word by the rules; a particle or pronoun has no root. */
 function analyse(word) {
   const found = lookup(word);
   const lexicon = found && { standard: found.entry.standard, variety: found.entry.variety, english: found.entry.english };
-  const standard = lexicon ? words(lexicon.standard)[0] === words(word)[0] : true;
-  return { word, candidates: standard ? morphology(word) : [], lexicon: lexicon && !standard ? lexicon : null };
+  const standard = lexicon ? bare(lexicon.standard) === bare(word) : true;
+  const says = contentWords(word).length > 0;
+  return { word, candidates: standard && says ? morphology(word) : [], lexicon: lexicon && !standard ? lexicon : null };
 }
 
 /**

@@ -40,7 +40,7 @@ export const agent = {
     en: 'Advises on banking, rules and contracts out of their documents.',
   },
   prompt: (context) => groundedPrompt('musheer', context),
-  parse: (text, { sources }) => parseGrounded('musheer', text, sources),
+  parse: (text, { sources }) => parseGrounded(text, sources),
   /** @param {object} context @returns {AsyncGenerator<import('./events.js').Event>} */
   run: (context) => answerFromSources('musheer', context, { k: 10, order: policyFirst, notes }),
 };

@@ -7,7 +7,7 @@ const STOP = new Set(
   words(
     'في من إلى على عن مع بعد قبل عند حتى منذ بين أو أم ثم قد لقد هل ما ماذا من هو هي هم هما هذا هذه ذلك تلك الذي التي الذين كان كانت يكون تكون ' +
       'إن أن إنه أنه إنها أنها كل بعض أي أين متى كم كيف لماذا لا لم لن ليس ليست غير إلا إذا لو كما لكن بل نعم أيضا فقط عليه عليها له لها به بها فيه فيها منه منها ' +
-      'لدى لدي يا و ف ب ل ك هناك هنا وهو وهي شنو شنهو وين منهو ليش شلون جم اللي هال حق مب مو ' +
+      'لدى لدي لهم لهن لنا لكم لي لك معه معها معهم يا و ف ب ل ك هناك هنا وهو وهي شنو شنهو وين منهو ليش شلون جم اللي هال حق مب مو ' +
       'a an the of in on at to from by for with and or but not no yes is are was were be been being am do does did has have had it its this that these those there ' +
       'what which who whom whose where when why how as than then so if can could will would shall should may might must i you he she we they his her their my your our',
   ),

@@ -4,11 +4,9 @@ import { sentences } from '../services/retrieval/chunk.js';
 import { words } from '../services/retrieval/normalise.js';
 import { stems } from '../services/retrieval/stem.js';
 import { contentWords } from './overlap.js';
-import { fill, oneLine } from './formats.js';
+import { fill, isSmall, oneLine } from './formats.js';
 import { write } from './write.js';
 
-/** A model with less context than this is shown single sentences, which is also what the pocket model was taught on. */
-const ROOMY = 1024;
 const MOST_SENTENCES = 4;
 /** Characters that surely fit in a token's place, Arabic in a small vocabulary. */
 const PER_TOKEN = 1.8;
@@ -49,7 +47,7 @@ export function sourcesOf(passages, query, { llm, maxTokens = 128 } = {}) {
   const whole = passages.map((passage) => ({
     text: oneLine(passage.text), passage, quote: { start: 0, end: passage.text.length },
   }));
-  const short = context < ROOMY ? bySentence(passages, query) : [];
+  const short = isSmall(llm) ? bySentence(passages, query) : [];
   const chosen = [];
   for (const { text, passage, quote } of short.length ? short : whole) {
     if (!text) continue;

@@ -77,6 +77,13 @@ export function parseVerdict(text, sources) {
   return { verdict, n: verdict === 'unknown' ? null : (cited[0] ?? null), kept: true };
 }
 
+/** Whether one sentence of the evidence holds every word of a claim, and denies as little or as much. */
+const stated = (claim, evidence) => sentences(evidence).some(({ start, end }) => {
+  const one = evidence.slice(start, end);
+  const { share, count } = coverage(claim, one);
+  return share === 1 && count > 1 && negates(claim) === negates(one);
+});
+
 /**
  * The verdict that may be shown: the model's, unless the words of the evidence speak against it.
  * @param {string} claim
@@ -90,6 +97,7 @@ export function settle(claim, { verdict, n }, sources) {
   const evidence = sources.find((source) => source.n === n).text;
   const { share, numbers } = coverage(claim, evidence);
   if (share < LEAST[verdict] || (verdict === 'supported' && !numbers)) return { verdict: 'unknown', reason: 'agents.no_overlap', share };
+  if (verdict === 'refuted' && stated(claim, evidence)) return { verdict: 'unknown', reason: 'agents.stated', share };
   if (verdict === 'supported' && negates(claim) !== negates(evidence)) return { verdict: 'unknown', reason: 'agents.polarity', share };
   return { verdict, reason: null, share };
 }

@@ -38,6 +38,7 @@ export class ChatView {
   /** Show a chat as it is stored; null is a new one. */
   async show(chat) {
     const found = chat ? await attempt(() => this.#app.exchanges(chat)) : [];
+    if (!found) this.#app.chat = null; // deleted in another tab, which was said
     this.stream.replaceChildren();
     if (!found?.length) this.stream.append(this.welcome());
     for (const { query, responses } of found ?? []) {

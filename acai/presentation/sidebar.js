@@ -13,13 +13,13 @@ export function sidebar(app, { onOpen }) {
   const rename = async (chat) => {
     const title = await askText(t('chats.rename'), t('chats.name'), { value: chat.title });
     if (title) await attempt(() => app.renameChat(chat.id, title));
-    await refresh();
+    app.changed('chats');
   };
   const remove = async (chat) => {
     if (!(await confirm(t('chats.remove'), t('chats.remove_sure', { title: chat.title || t('chats.untitled') }), { yes: t('app.remove'), danger: true }))) return;
     await attempt(() => app.removeChat(chat.id));
+    app.changed('chats');
     if (app.chat === chat.id) onOpen(null);
-    await refresh();
   };
   const item = (chat) => {
     const title = chat.title || t('chats.untitled');

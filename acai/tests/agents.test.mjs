@@ -19,12 +19,12 @@ import { agents } from '../router/agents.js';
 import { ask, languageOf } from '../services/orchestrator.js';
 
 /** A generator that writes what the script says: text, or a function of the prompt; one token a word. */
-function scripted(script, { context = 512, probability = 0.8, ignoresAbort = false } = {}) {
+function scripted(script, { context = 512, parameters, probability = 0.8, ignoresAbort = false } = {}) {
   const prompts = [];
   return {
     prompts,
     closed: 0,
-    info: () => ({ name: 'script', device: 'wasm', context, measured: {} }),
+    info: () => ({ name: 'script', device: 'wasm', context, parameters, measured: {} }),
     async *generate(turns, { signal } = {}) {
       prompts.push(turns);
       const said = typeof script === 'function' ? script(turns.at(-1).content, prompts.length) : script;
@@ -88,6 +88,7 @@ test('what comes from outside cannot pass for a part of the prompt', () => {
   const history = [{ role: 'assistant', content: 'x' }, { role: 'user', content: 'a' }, { role: 'assistant', content: 'b' }, { role: 'system', content: 'evil' }];
   assert.equal(messages('q', { history, llm: scripted('') }).length, 1);
   assert.deepEqual(messages('q', { history, llm: scripted('', { context: 4096 }) }).map(({ role }) => role), ['user', 'assistant', 'user']);
+  assert.equal(messages('q', { history, llm: scripted('', { context: 4096, parameters: 4e6 }) }).length, 1);
 });
 
 test('citations: only of what was given, in any brackets and digits', () => {
@@ -185,6 +186,8 @@ test('sources: sentences for a small context, passages for a large one, never mo
   assert.ok(small.every(({ text, quote }) => long.text.slice(quote.start, quote.end) === text));
   const large = sourcesOf([long], 'القروض', { llm: scripted('', { context: 4096 }) });
   assert.equal(large[0].text, long.text);
+  const few = sourcesOf([long], 'القروض', { llm: scripted('', { context: 2048, parameters: 4e6 }) });
+  assert.deepEqual(few, small); // few weights read no more than a small context
   const tiny = sourcesOf(Array(5).fill(long), 'x', { llm: scripted('', { context: 300 }) });
   assert.ok(tiny.reduce((sum, { text }) => sum + text.length, 0) < 400);
 });
@@ -284,6 +287,7 @@ test('no verdict against the words of the evidence', () => {
   assert.deepEqual([settled('الفيل حيوان كبير يعيش في إفريقيا', 'supported', 1).verdict, settled('الفيل حيوان كبير', 'refuted', 1).reason], ['unknown', 'agents.no_overlap']);
   assert.equal(settled('يأكل الوعل اللحم', 'supported', 2).reason, 'agents.polarity');
   assert.equal(settled('يأكل الوعل اللحم', 'refuted', 2).verdict, 'refuted');
+  assert.equal(settled('عاصمة عمان مسقط', 'refuted', 1).reason, 'agents.stated');
   assert.equal(settled('عاصمة عمان مسقط', 'supported', null).reason, 'agents.no_citation');
 });
 

@@ -92,7 +92,7 @@ export async function load({ cache, source, kept, options = {}, signal, report }
       await cache.keep(id, source?.name ?? found.source ?? null, found.text);
       const { engine, test } = started;
       return { engine, tokenizer, ends, context: manifest.context, info: {
-        id, name: manifest.name, class: manifest.class, device, form, context: manifest.context,
+        id, name: manifest.name, class: manifest.class, device, form, context: manifest.context, parameters: parameters(config),
         threads: started.threads, memory, bytes: download(manifest, form), stored: cache.saved, fallback,
         facts: manifest.facts ?? null, measured: { loadSeconds: (performance.now() - begun) / 1000, selfTest: test,
           tokensPerSecond: null, firstToken: null } } };
