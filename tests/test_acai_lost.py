@@ -11,6 +11,8 @@ from acai_faults import altered
 from acai_hostile import keep, lost_nothing, pattern, quiet, told
 from acai_page import ask, backup, bring, start, view
 
+pytestmark = pytest.mark.slow
+
 QUESTION = "مع سالم 12 لؤلؤة، أعطى أخته 5 منها، فكم بقي معه؟"
 COUNTS = """() => new Promise((resolve) => {
     const asked = indexedDB.open('acai');

@@ -93,6 +93,31 @@ def test_every_source(sources, tmp_path, name):
                                              if name.endswith("a16") else "dense")  # fmt: skip
 
 
+def test_integers_are_gptqs(sources, tmp_path):
+    """The files' integers are the checkpoint's, unpacked by compressed-tensors, and no rounding of the weights."""
+    from compressed_tensors.compressors.pack_quantized.helpers import unpack_from_int32
+
+    homes, _ = sources
+    q4 = weights(export(homes["w4a16"], tmp_path / "a", forms=["q4"], **SMALL) / "onnx/model_q4.onnx")
+    q8 = weights(export(homes["w8a16"], tmp_path / "b", forms=["int8"], **SMALL) / "onnx/model_quantized.onnx")
+    stored = {name: load_file(homes[name] / "model.safetensors") for name in ("w4a16", "w8a16")}
+    dense, other = load_file(homes["dense"] / "model.safetensors"), 0
+
+    def integers(method, name, bits):
+        shape = torch.Size(stored[method][f"{name}.weight_shape"].tolist())
+        return unpack_from_int32(stored[method][f"{name}.weight_packed"], bits, shape).numpy()
+
+    for name in [key.removesuffix(".weight_packed") for key in stored["w4a16"] if key.endswith(".weight_packed")]:
+        wanted = integers("w4a16", name, 4)
+        nibbles = q4[f"{name}.weight.0.integers"].reshape(len(wanted), -1)
+        found = numpy.stack([nibbles & 15, nibbles >> 4], -1).reshape(wanted.shape).astype(int) - 8
+        assert (found == wanted).all()
+        scale = stored["w4a16"][f"{name}.weight_scale"].float().repeat_interleave(64, 1)
+        other += ((dense[f"{name}.weight"].float() / scale).round().clamp(-8, 7).int().numpy() != wanted).sum()
+        assert (q8[f"{name}.weight.integers"] == integers("w8a16", name, 8)).all()
+    assert other > 1000
+
+
 def test_zeros_of_a_mask_stay(sources, tmp_path):
     """Dense after magnitude pruning, and 4-bit after a 2:4 mask: the same places, no more, no fewer of the dense."""
     homes, _ = sources
