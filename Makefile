@@ -7,7 +7,7 @@ export LLMINI_ROOT := $(CURDIR)
 export PYTHONWARNINGS := ignore
 export TOKENIZERS_PARALLELISM := false
 
-.PHONY: help setup study study-all publish report lab test test-all test-slurm rehearse lint browser bench pocket-models pocket-tasks acai acai-serve clean
+.PHONY: help setup study study-all publish report lab test test-all test-slurm rehearse lint browser bench pocket-models pocket-tasks acai acai-serve clean cards site site-serve
 
 help:            ## this list
 	@grep -E '^[a-z-]+:.*##' Makefile | sed 's/:.*##/\t/' | expand -t 18
@@ -35,10 +35,21 @@ publish: setup   ## promote the last study to data/results, figures and the comm
 	@$(BIN)/python workflow/publish.py
 
 report: setup    ## rebuild the report from the committed results
-	@mkdir -p runs/report
-	@$(BIN)/python -m papermill notebooks/analysis.ipynb runs/report/analysis.ipynb -p figures runs/report/figures --kernel python3
-	@$(BIN)/python -m nbconvert --to html --log-level ERROR runs/report/analysis.ipynb
-	@echo runs/report/analysis.html
+	@$(BIN)/python -m llmini.report.render
+
+cards: setup     ## a model card for every measured checkpoint, in runs/cards
+	@$(BIN)/python -m llmini.report.cards runs/cards
+
+.venv-site/.ready: docs/site/requirements.lock
+	$(PYTHON) -m venv .venv-site
+	.venv-site/bin/python -m pip install --quiet -r docs/site/requirements.lock
+	touch .venv-site/.ready
+
+site: .venv-site/.ready  ## the notebooks as a static site in two languages, in runs/site/html (ACAI in it after make acai)
+	@.venv-site/bin/python docs/site/build.py
+
+site-serve: .venv-site/.ready  ## serve the site on localhost
+	@echo "http://127.0.0.1:8000/"; .venv-site/bin/python -m http.server 8000 --bind 127.0.0.1 --directory runs/site/html
 
 lab: setup       ## open JupyterLab
 	$(BIN)/jupyter lab

@@ -86,3 +86,17 @@ def test_committed(path):
         for node in ast.walk(ast.parse(cell.source)):
             if isinstance(node, (ast.FunctionDef, ast.ClassDef)):
                 assert node.end_lineno - node.lineno < 6, f"{node.name} belongs in lib"
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: f"{path.parent.name}-{path.stem}")
+def test_it_opens_with_its_question_and_closes_with_its_answer_in_both_languages(path):
+    cells = nbformat.read(path, as_version=4).cells
+    opening = cells[0].source
+    assert opening.startswith("# ") and "?" in opening and "؟" in opening and 'dir="rtl"' in opening
+    last = [cell for cell in cells if cell.cell_type == "code"][-2:]
+    closing = next((cell for cell in reversed(last) if ".closing(" in cell.source or "answer(" in cell.source), None)
+    assert closing is not None, "no answer at the end"
+    shown = "".join(str(output.get("data", {}).get("text/html", "")) for output in closing.outputs)
+    assert not closing.outputs or ('dir="rtl"' in shown and shown.index("<p>") < shown.index('dir="rtl"'))
+    for cell in cells[cells.index(closing) + 1 :]:  # nothing but another study's printed numbers comes after
+        assert cell.cell_type == "code" or cell.source.startswith("## What Hala reports")

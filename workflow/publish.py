@@ -19,6 +19,7 @@ import nbformat
 
 from llmini import grid, records
 from llmini.records import write_atomic
+from llmini.report.render import clean
 from llmini.settings import UserError, root, runs
 
 MARK = "<!-- headline -->"
@@ -124,17 +125,22 @@ def copy(source: Path, target: Path) -> Path:
 
 
 def promote(executed: Path, committed: Path) -> Path:
-    """Put the outputs of an executed notebook into the committed one, without what changes from run to run."""
+    """Put the outputs of an executed notebook into the committed one, without what changes from run to run.
+
+    Prose may have been edited since the run; code may not. Raises UserError when it was.
+    """
     source = nbformat.read(executed, as_version=4)
     target = nbformat.read(committed, as_version=4)
-    cells = [cell for cell in source.cells if "injected-parameters" not in cell.metadata.get("tags", [])]
-    if [cell.source for cell in cells] != [cell.source for cell in target.cells]:
+    ran, code = (
+        [cell for cell in notebook.cells
+         if cell.cell_type == "code" and "injected-parameters" not in cell.metadata.get("tags", [])]
+        for notebook in (source, target)
+    )  # fmt: skip
+    if [cell.source for cell in ran] != [cell.source for cell in code]:
         raise UserError(f"{committed.relative_to(root())} was edited after it ran: run `make study-all` again")
-    for cell, done in zip(target.cells, cells, strict=True):
-        if cell.cell_type == "code":
-            cell.outputs, cell.execution_count = done.outputs, done.execution_count
-        cell.metadata = {key: value for key, value in cell.metadata.items() if key not in ("papermill", "execution")}
-    target.metadata.pop("papermill", None)
+    for cell, done in zip(code, ran, strict=True):
+        cell.outputs, cell.execution_count = done.outputs, done.execution_count
+    clean(target)
     write_atomic(committed, lambda path: nbformat.write(target, path))
     return committed
 
