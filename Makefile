@@ -61,7 +61,7 @@ browser:         ## Chrome or Chromium and node for the browser's tests: found, 
 	@sh acai/scripts/browser.sh
 
 test: lint browser  ## lint and the fast tests (under 25 minutes, installation included)
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n 2 --dist loadfile
 
 test-all: lint browser  ## the slow suites too
 	$(BIN)/python -m pytest -m "slow or not slow"

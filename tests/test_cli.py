@@ -338,6 +338,20 @@ def test_an_interrupted_import_is_an_interruption(signal, said, code, monkeypatc
     assert capsys.readouterr().err.strip() == f"llmini: {said}: nothing was written"
 
 
+def test_an_import_that_drops_the_interruption(monkeypatch, capsys):
+    def command(options):
+        try:
+            os.kill(os.getpid(), signal.SIGINT)
+            time.sleep(10)
+        except KeyboardInterrupt:
+            pass
+        raise ModuleNotFoundError("Could not import module 'AutoModelForCausalLM'")
+
+    monkeypatch.setattr(cli, "command", command)
+    assert cli.main(["./model", *MAGNITUDE]) == 130
+    assert capsys.readouterr().err.strip() == "llmini: stopped: nothing was written"
+
+
 def test_overwrite_replaces_only_what_it_wrote(place, capsys):
     assert cli.main(["./model", *MAGNITUDE, "--output", "out"]) == 0
     first = json.loads((place / "out" / "llmini.json").read_text())

@@ -10,7 +10,9 @@ import contextlib
 import io
 import logging
 import os
+import signal
 import sys
+import threading
 import time
 import warnings
 from collections.abc import Iterator
@@ -29,8 +31,9 @@ SMALL = 100e6  # a checkpoint below this many parameters is calibrated as the po
 
 def main(argv: list[str] | None = None) -> int:
     """Run the command and return its exit code."""
+    stops: list[KeyboardInterrupt] = []
     try:
-        with quiet():
+        with quiet(), noticed(stops):
             return command(command_line.parser().parse_args(argv))
     except UserError as fault:
         return say_fault(" ".join(str(fault).split()), 2)
@@ -42,7 +45,7 @@ def main(argv: list[str] | None = None) -> int:
     except MemoryError:
         return say_fault("out of memory: see `--plan` for what the model needs", 1)
     except Exception as fault:
-        if stop := interruption(fault):  # in the middle of an import, transformers calls it a missing module
+        if stop := interruption(fault) or next(iter(stops), None):  # an import in its middle calls it a missing module
             return stopped(stop)
         if os.environ.get("LLMINI_DEBUG"):
             raise
@@ -50,11 +53,30 @@ def main(argv: list[str] | None = None) -> int:
         return say_fault(f"internal error, {type(fault).__name__}: {text} (LLMINI_DEBUG=1 shows where)", 1)
 
 
+@contextlib.contextmanager
+def noticed(stops: list[KeyboardInterrupt]) -> Iterator[None]:
+    """Within the block a Ctrl-C is also put into ``stops``: some imports drop the exception and raise their own."""
+
+    def stop(number: int, frame: object) -> None:
+        stops.append(KeyboardInterrupt())
+        raise stops[-1]
+
+    before = signal.getsignal(signal.SIGINT)
+    own = threading.current_thread() is threading.main_thread() and before is signal.default_int_handler
+    if own:
+        signal.signal(signal.SIGINT, stop)
+    try:
+        yield
+    finally:
+        if own:
+            signal.signal(signal.SIGINT, before)
+
+
 def interruption(fault: BaseException | None) -> KeyboardInterrupt | None:
-    """The Ctrl-C or signal that lies behind a fault, if any."""
-    while fault is not None and not isinstance(fault, KeyboardInterrupt):
-        fault = fault.__cause__ or fault.__context__
-    return fault
+    """The Ctrl-C or signal that lies anywhere behind a fault, if any."""
+    if fault is None or isinstance(fault, KeyboardInterrupt):
+        return fault
+    return interruption(fault.__cause__) or interruption(fault.__context__)
 
 
 def stopped(stop: KeyboardInterrupt) -> int:
