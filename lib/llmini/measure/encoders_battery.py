@@ -36,10 +36,10 @@ def perform(run: grid.Run, notebook: str, tested: Sequence[str] = ()) -> None:
 
     Raises UserError when the dense run of the same task, languages, share and seed was not done before.
     """
-    from llmini.train import encoders_runs
+    from llmini.train import encoders_making, encoders_runs
 
     dense = None if run.method == "dense" else load_baseline(encoders_runs.base(run))
-    made = measure(run, encoders_runs.built(run), notebook, dense, tested)
+    made = measure(run, encoders_making.built(run), notebook, dense, tested)
     if dense is None:
         save_baseline(run, made)
     shutil.rmtree(run.folder / "checkpoint", ignore_errors=True)  # made again in seconds from the tuned encoder
@@ -54,13 +54,14 @@ def measure(run: grid.Run, folder: Path, notebook: str, dense: Baseline | None =
     """
     from llmini.measure import encoders_runtime
     from llmini.train import encoders_data, encoders_runs
+    from llmini.train.encoders import recipe
 
     task, record = encoders_runs.task_of(run), run.record()
     tokenizer = load_tokenizer(folder)
     languages = list(tested) or (list(task.languages) if run.tier in ("pocket", "rehearsal") else
                                  encoders_data.spoken(task, run.options["trained"]))  # fmt: skip
     found = {language: encoders_data.examples(run.tier, task.name, language, "test") for language in languages}
-    length = encoders_runs.recipe(run.tier).length
+    length = recipe(run.tier).length
     rows = {language: encoders_data.rows(own, tokenizer, task.labels, length) for language, own in found.items()}
     runtime = encoders_runtime.load(folder, task.kind)
     logits = {language: add_scores(record, task, runtime, language, own, rows[language], tokenizer.pad_token_id or 0,
