@@ -87,7 +87,7 @@ def read(folder: Path, kind: str, labels: Sequence[str] = (), seed: int = 0) -> 
     import transformers
 
     config = configuration(folder)
-    headed = any(name.endswith(HEADS[kind]) for name in config.architectures or [])
+    headed = has_head(config, kind)
     if kind != "masked":
         config = labelled(config, labels, folder, headed)
     shapes, _ = validate.read_weights(folder, "model")
@@ -103,6 +103,11 @@ def read(folder: Path, kind: str, labels: Sequence[str] = (), seed: int = 0) -> 
         headed,
     )
     return model.eval()
+
+
+def has_head(config: Any, kind: str) -> bool:
+    """Whether a configuration is of a checkpoint with a head of that kind."""
+    return any(name.endswith(HEADS[kind]) for name in config.architectures or [])
 
 
 def _fill(model: Any, weights: dict[str, Any], folder: Path, kind: str, headed: bool) -> None:

@@ -24,7 +24,7 @@ def wanted_models(tier: str, core: bool = False) -> list[str]:
 def wanted_data(tier: str, core: bool = False) -> dict[str, Callable[[], Any]]:
     """Name -> what loads it, of the data sets that the families of a tier's grid read."""
     from llmini.measure import full_tasks, tasks
-    from llmini.train import corpora_readers
+    from llmini.train import corpora_readers, encoders_readers
 
     families = {job.family for job in grid.jobs(tier, core)}
     found: dict[str, Callable[[], Any]] = {
@@ -34,6 +34,8 @@ def wanted_data(tier: str, core: bool = False) -> dict[str, Callable[[], Any]]:
     }
     if families & {"quant", "prune", "merge"}:
         found |= {f"c4, {language}": (lambda language=language: shard(language)) for language in ("en", "ar")}
+    if "encoder" in families:
+        found |= {f"sst2, {split}": (lambda split=split: encoders_readers.sst2(split)) for split in ("train", "test")}
     if families & {"kd", "finetune", "merge"}:
         found |= {name: (lambda name=name: corpora_readers.hub_rows(name)) for name in ("opus-100", "alpaca")}
         found |= {name: (lambda name=name: full_tasks.load(name)) for name in full_tasks.public()}

@@ -30,6 +30,7 @@ DATASETS = {
     "QCRI/AraDiCE-TruthfulQA": "distillation: a benchmark",
     "arcee-globe/AlGhafa-Arabic-LLM-Benchmark-Translated-10percent": "distillation: a benchmark",
     "tatsu-lab/alpaca": "distillation: instructions",
+    "nyu-mll/glue": "encoders: sentiment of SST-2",
 }
 """Data sets of the hub that the small and full tiers read, and what for."""
 MEASURED = ("data/pocket/tasks", "data/pocket/world")

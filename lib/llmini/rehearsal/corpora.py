@@ -12,13 +12,28 @@ from llmini.rehearsal import texts
 
 def write(folder: Path, count: int = 600) -> dict[str, str]:
     """Write every corpus below ``folder``, ``count`` texts of each; returns environment variable -> path."""
-    from llmini.train import corpora
+    from llmini.train import corpora, encoders_readers
 
     made = {"bc_gold_morph": _morphology, "bc_auto_morph": _morphology, "nahwuai": _questions,
             "camel_gec": _corrections, "gumar": _novels, "bahrain_corpus": _sentences,
             "bahraini_transcripts": _subtitles}  # fmt: skip
     places = {name: make(folder / name, count, name) for name, make in made.items()}
-    return {corpora.registry()[name].env: str(place) for name, place in places.items()}
+    named = {corpora.registry()[name].env: str(place) for name, place in places.items()}
+    return {**named, encoders_readers.PLACE: str(_entities(folder / "masakhaner2", count // 10))}
+
+
+def _entities(folder: Path, count: int) -> Path:
+    """MasakhaNER's folders and columns, with sentences of the generated world under each language's code."""
+    from llmini.pocket.encoder_sentences import sentences
+    from llmini.schema import AFRICAN
+
+    for language in AFRICAN:
+        for split in ("train", "dev", "test"):
+            lines = []
+            for one in sentences(split, "en")[:count]:
+                lines += [*(f"{word} {label}" for word, label in zip(one.words, one.labels, strict=True)), ""]
+            save(folder / language / f"{split}.txt", lines)
+    return folder
 
 
 def gulf(count: int, seed: str) -> list[str]:

@@ -229,10 +229,22 @@ def alpaca() -> dict[str, Config]:
     return {"default": {"train": rows}}
 
 
+def glue() -> dict[str, Config]:
+    """SST-2: opinions of the generated world, 0 negative and 1 positive."""
+    from llmini.pocket.encoder_reviews import LABELS, reviews
+
+    def rows(split: str, count: int) -> list[dict[str, Any]]:
+        return [{"sentence": one.text, "label": LABELS.index(one.label), "idx": number}
+                for number, one in enumerate(islice(cycle(reviews(split, "en")), count))]  # fmt: skip
+
+    return {"sst2": {"train": rows("train", 1200), "validation": rows("test", 60)}}
+
+
 MADE: dict[str, Callable[[], dict[str, Config]]] = {
     "allenai/c4": c4, "Salesforce/wikitext": wikitext, "Helsinki-NLP/opus-100": opus, "MBZUAI/ArabicMMLU": arabicmmlu,
     "HCAI/metabench": metabench, "openai/gsm8k": gsm8k, "cais/mmlu": mmlu, "QCRI/AraDiCE-Culture": culture,
     "QCRI/AraDiCE-PIQA": piqa, "QCRI/AraDiCE-TruthfulQA": truthfulqa,
     "arcee-globe/AlGhafa-Arabic-LLM-Benchmark-Translated-10percent": alghafa, "tatsu-lab/alpaca": alpaca,
+    "nyu-mll/glue": glue,
 }  # fmt: skip
 """Every id of `origin.DATASETS`. Adding one is one function and one line."""

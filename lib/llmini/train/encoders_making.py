@@ -120,14 +120,17 @@ def learn(
 
 
 def tuned(run: Run) -> Path:
-    """The dense encoder tuned as a run says: made once for all notebooks and methods."""
+    """The dense encoder tuned as a run says, or as it came when it was tuned on such labels before (SST-2 checkpoints
+    of the hub): made once for all notebooks and methods.
+    """
     options = run.options
     words = (run.model, options["task"], options["trained"], f"{options.get('share', 1):g}", f"s{options['seed']}")
 
     def write(folder: Path) -> None:
-        model, tokenizer = encoders.load(encoders.locate(run.model, run.tier), task_of(run).kind, task_of(run).labels,
-                                         options["seed"])  # fmt: skip
-        told = learn(run, model, tokenizer)
+        task, home = task_of(run), encoders.locate(run.model, run.tier)
+        model, tokenizer = encoders.load(home, task.kind, task.labels, options["seed"])
+        ready = encoders.has_head(encoders.configuration(home), task.kind)
+        told = {"note": "tuned before it came"} if ready else learn(run, model, tokenizer)
         encoders.save(model, tokenizer, folder, training=told)
 
     return once(run.tier, run.model, "-".join(words), write)
