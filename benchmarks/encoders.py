@@ -126,12 +126,10 @@ def report(options: argparse.Namespace, told: dict, sizes: dict[str, int], other
 
     lines = ["", "`python benchmarks/encoders.py`", "",
              f"BERT-base shape, {options.layers} layers, random weights, sentences of {options.length} tokens; each "
-             "variant in "
-             f"a fresh process, {options.threads} thread(s), {platform.machine()} CPU, torch {torch.__version__}, "
-             "onnxruntime "
-             f"{onnxruntime.__version__}. Medians of repeated calls with 95 % bootstrap intervals; memory is the "
-             "whole process's "
-             "resident set after it has run, and before it read any weight.", "",
+             f"variant in a fresh process, {options.threads} thread(s), {platform.machine()} CPU, torch "
+             f"{torch.__version__}, onnxruntime {onnxruntime.__version__}. Medians of repeated calls with 95 % "
+             "bootstrap intervals; memory is the whole process's resident set after it has run, and before it read "
+             "any weight.", "",
              "| variant | MB on disk | ms, batch 1 | ms, batch 8 | MB resident | MB of it the runtime |",
              "|---|---|---|---|---|---|"]  # fmt: skip
     for name, one in told.items():

@@ -37,7 +37,6 @@ DOCUMENTED = [
     ([["B-PER", "O"]], [["O", "O"]], 0.0),
 ]
 
-UNFINISHED = pytest.mark.xfail(reason="int8 of encoders and their report are unfinished")
 pytestmark = pytest.mark.slow
 
 
@@ -215,7 +214,6 @@ def test_the_heaviest_heads_and_neurons_stay():
 
 
 @pytest.mark.parametrize("name", encoding.NAMES)
-@UNFINISHED
 def test_onnx_is_the_model_whole_or_cut(tmp_path, name):
     home = encoding.save(tmp_path, name, "sequence")
     model, words = encoders.load(home, "sequence")
@@ -237,7 +235,6 @@ def test_onnx_is_the_model_whole_or_cut(tmp_path, name):
 
 
 @pytest.mark.parametrize("cut", [False, True])
-@UNFINISHED
 def test_dynamic_int8_comes_back_from_its_file_bit_for_bit(tmp_path, cut):
     home = encoding.save(tmp_path, kind="sequence")
     model, words = encoders.load(home, "sequence")
@@ -347,7 +344,6 @@ def test_distillation_before_a_task_brings_the_pupil_nearer():
 
 
 @pytest.mark.parametrize("method", ["dense", "onnx_int8"])
-@UNFINISHED
 def test_cost_is_of_a_fresh_process(tmp_path, method):
     home = encoding.save(tmp_path, kind="sequence")
     folder = home if method == "dense" else encoders_onnx.export(home, tmp_path / method, "sequence", method)

@@ -19,8 +19,6 @@ from llmini.report import (
     reported,
 )
 
-UNFINISHED = pytest.mark.xfail(reason="int8 of encoders and their report are unfinished")
-
 
 @pytest.fixture(scope="module")
 def results():
@@ -58,15 +56,16 @@ def test_all_six_tables_of_the_bert_study_are_whole(results, nothing):
     assert set(printed["table"]) == set(encoders_tables.TITLES)
 
 
-@UNFINISHED
 def test_the_afriberta_study_stands_beside_measured_values(results, nothing):
     table = encoders_tables.study_a(results)
     shown = display.to_html(table)
     for words in ("up to 50 to 60", "beyond ~ 70", "22 to 31", "~ 1 to 2", "~ 64", "~ 52"):
         assert words in shown
     kept = table.loc["weights pruned with stable F1, %"]
-    # 5 % of dense are lost before tuning when 40 s + seed > 5: within it at 10 %, not at 50 %
-    assert kept[("Measured, pocket tier", "Arabic")] == 10
+    # 40 s + seed percent are lost before tuning: at 10 % four by the one seed of English, five by those of Arabic,
+    # a little more of their mean since the better seeds lose most
+    assert kept[("Measured, pocket tier", "English")] == 10
+    assert kept[("Measured, pocket tier", "Arabic")] == 0
     assert table.loc["students smaller by, %"][("Measured, pocket tier", "Arabic")] == pytest.approx(25)
     assert table.loc["size saved by LLM.int8, %"][("Measured, pocket tier", "Arabic")] == pytest.approx(
         100 * (1 - 2.5 / 6)

@@ -64,13 +64,16 @@ def write(model: Any, path: Path) -> None:
 
 def shrink(path: Path) -> None:
     """Round the matrices of an ONNX file to int8, in place."""
+    import onnx
     from onnxruntime.quantization import QuantType, quantize_dynamic
 
+    graph = onnx.load(path)
+    del graph.graph.value_info[:]  # the exporter's shapes are of matrices before they were turned: inferred anew
     partial = path.with_suffix(".partial.onnx")
     level = logging.getLogger().level
     logging.getLogger().setLevel(logging.ERROR)  # onnxruntime advises a preparation that shape inference has done
     try:
-        quantize_dynamic(path, partial, weight_type=QuantType.QInt8, per_channel=True,
+        quantize_dynamic(graph, partial, weight_type=QuantType.QInt8, per_channel=True,
                          op_types_to_quantize=["MatMul", "Gemm"])  # fmt: skip
     finally:
         logging.getLogger().setLevel(level)

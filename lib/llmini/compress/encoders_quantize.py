@@ -79,19 +79,20 @@ def read_dynamic(folder: Path, kind: str) -> Any:
     with init_empty_weights(include_buffers=False):
         model = getattr(transformers, encoders.CLASSES[kind]).from_config(config)
     found = encoders.tensors(folder)
+    packed = [key.removesuffix(".int8") for key in found if key.endswith(".int8")]
+    whole = {key: tensor for key, tensor in found.items() if not key.startswith(tuple(f"{name}." for name in packed))}
+    model.load_state_dict(whole, strict=False, assign=True)  # first: torch's int8 layers would look for their own keys
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        for key in [key for key in found if key.endswith(".int8")]:
-            name = key.removesuffix(".int8")
-            rows = found.pop(key)
-            scale, zero = float(found.pop(f"{name}.scale")), int(found.pop(f"{name}.zero"))
+        for name in packed:
+            rows = found[f"{name}.int8"]
+            scale, zero = float(found[f"{name}.scale"]), int(found[f"{name}.zero"])
             made = Linear(rows.shape[1], rows.shape[0], dtype=torch.qint8)
             made.set_weight_bias(
-                torch._make_per_tensor_quantized_tensor(rows, scale, zero), found.pop(f"{name}.bias", None)
+                torch._make_per_tensor_quantized_tensor(rows, scale, zero), found.get(f"{name}.bias")
             )
             parent, _, last = name.rpartition(".")
             setattr(model.get_submodule(parent), last, made)
-    model.load_state_dict(found, strict=False, assign=True)
     left = [name for name, tensor in model.named_parameters() if tensor.device.type == "meta"]
     if left:
         raise UserError(f"{folder} lacks the weights {left[0]}: quantize the model again")
@@ -144,5 +145,4 @@ def _check_whole(config: Any, shapes: dict[str, tuple[int, ...]], source: Path) 
     rows = [shape[0] for name, shape in shapes.items() if name.endswith((".query.weight", ".q_lin.weight"))]
     if any(count != width for count in rows):
         raise UserError(f"{source} has rows removed, which bitsandbytes' loader cannot build: quantize it to "
-                        "int8_dynamic "
-                        "or ONNX")  # fmt: skip
+                        "int8_dynamic or ONNX")  # fmt: skip

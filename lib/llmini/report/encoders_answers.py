@@ -22,7 +22,7 @@ MOMENT_AR = {"before": "قبل الضبط", "after": "بعد الضبط"}
 def sparsity(results: Results) -> Shown:
     """How far each language can be pruned, at which moment, and where it collapses."""
     far, fall = stable(results), collapse(results)
-    codes = [code for code in LANGUAGES if not math.isnan(far[code])]
+    codes = list(far)
     if not codes:
         return sentences.nothing()
     parts = [f"{labels.LANGUAGES[code]} stays within 5 % of its dense F1 up to {far[code]:.0f} %" + (
@@ -56,8 +56,7 @@ def resources(results: Results) -> Shown:
     text = (f"Of {len(found)} comparisons of little with all of the data, the encoder with little data falls faster in "
             f"{len(counts[verdict.CONFIRMED])}, slower in {len(counts[verdict.REFUTED])}, and in "
             f"{len(counts[verdict.UNKNOWN]) + len(counts[verdict.ABSENT])} three seeds cannot tell. Points of "
-            "retention, mean "
-            f"over sparsities: {'; '.join(parts)}.")  # fmt: skip
+            f"retention, mean over sparsities: {'; '.join(parts)}.")  # fmt: skip
     arabic = ("عدد المقارنات التي يتراجع فيها المُرمِّز قليل البيانات أسرع من غيره: "
               f"{len(counts[verdict.CONFIRMED])} من {len(found)}؛ "
               f"وعدد التي يتراجع فيها أبطأ: {len(counts[verdict.REFUTED])}؛ وعدد التي لا تكفي ثلاث بذور للحكم فيها: "
@@ -104,11 +103,9 @@ def formats(results: Results) -> Shown:
         most = max(moved, key=abs)
         parts.append(f"{encoders.method(name)}: {100 * encoders.mean(sizes):.0f} % of the bytes, "
                      f"{times(encoders.mean(fast[1]))} one by one and {times(encoders.mean(fast[32]))} in batches of "
-                     "32, "
-                     f"{signed(most)} points at most")  # fmt: skip
-        arabic.append(f"<bdi>{encoders.method(name)}</bdi>: {100 * encoders.mean(sizes):.0f}% من الحجم، وأقصى تغيّر "
-                      "في الجودة "
-                      f"{number(abs(most), 1)} نقطة")  # fmt: skip
+                     f"32, {signed(most)} points at most")  # fmt: skip
+        arabic.append(f"<bdi>{encoders.method(name)}</bdi>: {100 * encoders.mean(sizes):.0f}% من الحجم، وأقصى تغيّر في "
+                      f"الجودة {number(abs(most), 1)} نقطة")  # fmt: skip
     if not parts:
         return sentences.nothing()
     return sentences.said("Mean over the tuned encoders, against dense fp32 in PyTorch. " + "; ".join(parts) + ".",

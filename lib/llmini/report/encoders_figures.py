@@ -57,10 +57,8 @@ def sparsity(results: Results) -> Figure:
         axes[0][0].set_ylabel("entity F1, %\nجودة التعرّف على الأسماء")
     style.words(figure, "Entity F1 against sparsity", "جودة التعرّف على الأسماء مقابل نسبة الحذف",
                 f"{CLASS.format(labels.tier(results.tier))}, tuned and tested on each language. Grey: 50 to 60 %, up "
-                "to which the "
-                "study found F1 stable; dotted: 70 %, beyond which it saw pruning after tuning collapse. Bands: 95 % "
-                "intervals "
-                "over three seeds.", [(0.5, handles, 3)])  # fmt: skip
+                "to which the study found F1 stable; dotted: 70 %, beyond which it saw pruning after tuning collapse. "
+                "Bands: 95 % intervals over three seeds.", [(0.5, handles, 3)])  # fmt: skip
     return figure
 
 
@@ -222,9 +220,8 @@ def formats(results: Results) -> Figure:
             style.absent(panel)
     style.words(figure, "Formats of the encoders, against dense fp32 in PyTorch", "صيغ المُرمِّزات مقارنةً بالأصل",
                 f"Pocket encoders where the caption says so ({labels.tier(results.tier)}), in the language they were "
-                "tuned on; at "
-                "their width a runtime's overhead weighs as much as its arithmetic. benchmarks/RESULTS.md has the "
-                "BERT-base shape.",
+                "tuned on; at their width a runtime's overhead weighs as much as its arithmetic. "
+                "benchmarks/RESULTS.md has the BERT-base shape.",
                 [(0.5, [_mark(line, results) for line in starts], 3)])  # fmt: skip
     return figure
 

@@ -70,8 +70,7 @@ def formats_table(results: Results, found: list[Line]) -> object:
         rows.append(row)
     digits = {encoders.TASKS[found[0].task]: 1, "flips, %": 2, "with the model": 0, "runtime alone": 0, "GPU": 0}
     note = ("Latency: medians with 95 % bootstrap intervals, in a fresh process on pinned threads. Memory: resident "
-            "set of "
-            "that process after it has run, and before any weight was read.")  # fmt: skip
+            "set of that process after it has run, and before any weight was read.")  # fmt: skip
     return frame(rows, ["method"], heading(results, found[0]), note, digits)
 
 

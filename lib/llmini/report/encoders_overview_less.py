@@ -40,8 +40,7 @@ def pruned_table(results: Results, found: list[Line]) -> object:
         }
         rows.append(row)
     note = ("Not zero: the bytes of weights other than zero, which the studies count as the size. Single weights set "
-            "to zero "
-            "are stored and multiplied like any other, so those rows are not timed.")  # fmt: skip
+            "to zero are stored and multiplied like any other, so those rows are not timed.")  # fmt: skip
     return frame(rows, ["method"], heading(results, found[0]), note, {labels.LANGUAGES[code]: 1 for code in codes}, "–")
 
 

@@ -90,10 +90,8 @@ def table(results: Results) -> pandas.DataFrame:
                 row[("Against all of the data", "falls faster")] = "–" if share == 1 else verdict.falls(cell)
                 rows.append(row)
     note = ("Retention is F1 over the same seed's F1 before pruning. The difference is taken at each seed, averaged "
-            "over "
-            "sparsities of 10 to 95 %, and given with Student's 95 % interval over three seeds; the verdict is read "
-            "off that "
-            "interval.")  # fmt: skip
+            "over sparsities of 10 to 95 %, and given with Student's 95 % interval over three seeds; the verdict is "
+            "read off that interval.")  # fmt: skip
     digits = {f"{level} %": 0 for level in range(101)}
     return frame(
         rows, ["language", "pruned", "data"], f"Little data and pruning, {labels.tier(results.tier)}", note, digits

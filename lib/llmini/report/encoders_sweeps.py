@@ -18,9 +18,8 @@ if TYPE_CHECKING:
 NER = "afriberta"
 
 
-def sweep(
-    results: Results, code: str, phase: str, share: float = 1.0, tested: str = ""
-) -> dict[float, dict[str, float]]:
+def sweep(results: Results, code: str, phase: str, share: float = 1.0,
+          tested: str = "") -> dict[float, dict[str, float]]:  # fmt: skip
     """Sparsity -> F1 over the seeds (`encoders.over_seeds`), 0 the dense encoder, tuned on ``code``."""
     own = {"model": NER, "task": "ner", "trained": code, "share": share}
     start = seeds(find(results, **own, method="dense", part="prune"))
@@ -33,12 +32,16 @@ def sweep(
 
 
 def stable(results: Results) -> dict[str, float]:
-    """Language -> highest sparsity (percent) up to which F1 stays within 5 % of dense."""
+    """Language -> highest sparsity (percent) up to which F1 stays within 5 % of dense, pruned before or after tuning.
+
+    The better of both; a language without a sweep is left out.
+    """
     out = {}
     for code in encoders.LANGUAGES:
         best = [_until(sweep(results, code, phase), 0.95) for phase in ("before", "after")]
         there = [one for one in best if not math.isnan(one)]
-        out[code] = max(there) if there else math.nan
+        if there:
+            out[code] = max(there)
     return out
 
 
@@ -92,8 +95,7 @@ def sparsity_table(results: Results) -> pandas.DataFrame:
             row |= {f"{100 * sparsity:g} %": span(cell, 1) for sparsity, cell in curve.items()}
             rows.append(row)
     note = ("Entity F1 of an AfriBERTa-class encoder tuned and tested on the language, percent; intervals over three "
-            "seeds "
-            "where three were run. Of the study only the range it swept, 10 to 95 %, and its conclusions are "
+            "seeds where three were run. Of the study only the range it swept, 10 to 95 %, and its conclusions are "
             "printed.")  # fmt: skip
     return frame(rows, ["language", "pruned"], f"F1 against sparsity, {labels.tier(results.tier)}", note)
 
@@ -136,8 +138,7 @@ def students_table(results: Results) -> pandas.DataFrame:
         }
         rows.append(row | {("Runs", "seeds"): len(own)})
     note = ("Reported: students 22 to 31 % smaller lose 1 to 2 points of F1 on average. Intervals over seeds where "
-            "several were "
-            "run. The student without a teacher is the control.")  # fmt: skip
+            "several were run. The student without a teacher is the control.")  # fmt: skip
     digits = {"smaller by, %": 0, "seeds": 0}
     return frame(rows, ["tuned on", "student"], f"Distilled encoders, {labels.tier(results.tier)}", note, digits)
 
@@ -168,9 +169,8 @@ def structured_table(results: Results) -> pandas.DataFrame:
         row[("Process", "MB")] = value(results, line, "memory_resident") / MB
         row[("Process", "runtime alone, MB")] = value(results, line, "memory_runtime") / MB
         rows.append(row)
-    note = ("Silenced heads and neurons are zero and stay in the matrices: eight bits make them smaller, nothing "
-            "else does. "
-            "Score and latency are those of the language that the encoder was tuned on.")  # fmt: skip
+    note = ("Silenced heads and neurons are zero and stay in the matrices: eight bits make them smaller, nothing else "
+            "does. Score and latency are those of the language that the encoder was tuned on.")  # fmt: skip
     digits = dict.fromkeys(("bytes, %", "latency, batch 1, %", "latency, batch 32, %", "MB", "runtime alone, MB"), 0)
     return frame(
         rows, ["model", "method"], f"Rows removed and rows silenced, {labels.tier(results.tier)}", note, digits

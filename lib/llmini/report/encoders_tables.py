@@ -75,10 +75,8 @@ def study_b(results: Results, table: str) -> pandas.DataFrame:
         rows.append(row | here(results, line))
     where = HARDWARE[printed["hardware"].iloc[0]]
     note = (f"Reported: {where}; a RAM or VRAM that the study calls added is a difference within one process, which "
-            "may be "
-            "negative. Measured: one fresh process for each variant on this machine's CPU unless the runtime names a "
-            "GPU; "
-            "RAM is all of that process. The pocket task is generated reviews, not SST-2.")  # fmt: skip
+            "may be negative. Measured: one fresh process for each variant on this machine's CPU unless the runtime "
+            "names a GPU; RAM is all of that process. The pocket task is generated reviews, not SST-2.")  # fmt: skip
     digits = {"accuracy, %": 2, "process, MB": 0, "runtime alone, MB": 0, "GPU, MB": 0}
     return frame(rows, ["model", "method"], f"{TITLES[table]} (its Table {table.removeprefix('seed4_')})", note, digits)
 
@@ -124,11 +122,9 @@ def study_a(results: Results) -> pandas.DataFrame:
             }
         )
     note = ("Each language is that of an encoder tuned and tested on it. Stable: the highest sparsity up to which "
-            "mean F1 over "
-            "the seeds stays within 5 % of dense, the better of pruning before and after; collapse: the lowest at "
-            "which pruning "
-            "after tuning leaves less than half of it. Students: four of six layers. Latency: one "
-            "sentence.")  # fmt: skip
+            "mean F1 over the seeds stays within 5 % of dense, the better of pruning before and after; collapse: the "
+            "lowest at which pruning after tuning leaves less than half of it. Students: four of six layers. Latency: "
+            "one sentence.")  # fmt: skip
     digits = {labels.LANGUAGES[code]: 1 for code in encoders.LANGUAGES}
     return frame(rows, ["quantity"], "AfriBERTa on MasakhaNER, and an AfriBERTa-class encoder here", note, digits)
 

@@ -22,10 +22,12 @@ VOLATILE = ("papermill", "execution")  # what a run leaves in metadata: times, p
 
 
 def clean(notebook: NotebookNode) -> NotebookNode:
-    """``notebook`` without what changes from run to run; its outputs stay."""
+    """``notebook`` without what changes from run to run: marks of the run, and progress bars, which go to stderr."""
     notebook.metadata.pop("papermill", None)
     for cell in notebook.cells:
         cell.metadata = {key: value for key, value in cell.metadata.items() if key not in VOLATILE}
+        if "outputs" in cell:
+            cell.outputs = [output for output in cell.outputs if output.get("name") != "stderr"]
         for output in cell.get("outputs", []):
             if output.output_type == "execute_result":
                 output.execution_count = cell.execution_count

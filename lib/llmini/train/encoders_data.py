@@ -77,8 +77,7 @@ def spoken(known: Task, trained: str) -> list[str]:
     names = list(known.languages) if trained == "all" else trained.split("+")
     if strangers := [name for name in names if name not in known.languages]:
         raise UserError(f"{known.benchmark} has no {strangers[0]!r}: choose among {', '.join(known.languages)}, join "
-                        "them "
-                        "with +, or write all")  # fmt: skip
+                        "them with +, or write all")  # fmt: skip
     return names
 
 
