@@ -8,7 +8,7 @@ from dataclasses import replace
 
 import pytest
 
-from llmini import calibration, cli, costs, grid, models, origin, preflight
+from llmini import calibration, cli, costs, grid, models, needs, origin, preflight
 from llmini.compress import plan
 from llmini.costs import Device, Work
 from llmini.settings import UserError, root
@@ -71,9 +71,9 @@ def cache(tmp_path, monkeypatch):
 
     monkeypatch.setattr(models, "locate", locate)
     monkeypatch.setenv("HF_HUB_CACHE", str(tmp_path / "hub"))
-    preflight._shape.cache_clear()
+    needs._shape.cache_clear()
     yield
-    preflight._shape.cache_clear()
+    needs._shape.cache_clear()
 
 
 def family(name):
@@ -85,7 +85,7 @@ def family(name):
     ("qwen2_5_32b_instruct", 32_763_876_352), ("qwen2_5_7b_instruct", 7_615_616_512),
 ])  # fmt: skip
 def test_weights_are_the_published_ones(cache, model, parameters):
-    found = preflight.shape(model, "full")
+    found = needs.shape(model, "full")
     assert found.parameters == parameters and found.nbytes == 2 * parameters
 
 

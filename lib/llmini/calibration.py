@@ -15,7 +15,7 @@ import statistics
 from dataclasses import dataclass, replace
 from typing import Any
 
-from llmini import costs, grid, preflight
+from llmini import costs, grid, needs
 from llmini.compress import options, plan
 from llmini.costs import Device, Work
 from llmini.settings import UserError, data
@@ -47,8 +47,8 @@ def cases(tier: str = "pocket") -> list[Case]:
     for run in {run.run_id: run for job in grid.jobs(tier) for run in job.runs}.values():
         if run.family not in ("quant", "prune") or run.run_id not in table.index:
             continue
-        shape, line = preflight.shape(run.model, tier), table.loc[run.run_id]
-        found.append(Case(run.run_id, run.model, run.method, "measured", preflight.measuring(shape, told),
+        shape, line = needs.shape(run.model, tier), table.loc[run.run_id]
+        found.append(Case(run.run_id, run.model, run.method, "measured", needs.measuring(shape, told),
                           float(line["seconds"])))  # fmt: skip
         spent = json.loads(line["recipe"]).get("seconds", {}) if line["recipe"] else {}
         took = sum(spent.get(step, 0.0) for step in ("quantize", "prune", "calibrate", "save"))
@@ -66,7 +66,7 @@ def fit(found: list[Case]) -> dict[str, Any]:
     is measured than a plain one, ``overhead``: method -> how many times longer it compresses than its arithmetic takes.
     """
     measured = [case for case in found if case.part == "measured"]
-    plain = [case for case in measured if case.method not in preflight.SLOWER]
+    plain = [case for case in measured if case.method not in needs.SLOWER]
     typical = statistics.median(case.seconds for case in plain)
     # Models alike in size do not tell speed and fixed seconds apart: a third is taken as fixed.
     fixed = typical / 3
