@@ -52,7 +52,7 @@ class Both(SearchEnglish):
     """English search whose words may be Arabic."""
 
     lang = "both"
-    language_name = "English and Arabic"
+    language_name = "English"  # whose stemmer the page runs
     js_splitter_code = SPLIT
 
     def split(self, input: str) -> list[str]:
