@@ -236,3 +236,18 @@ def test_a_hub_that_gives_too_little_is_a_clear_fault(hub, monkeypatch):
     monkeypatch.setitem(sources.COUNTS, "alpaca", 50)
     with pytest.raises(UserError, match="alpaca has 50 rows that pass the filters, 100 are needed"):
         p.full("gold", evaluation={})
+
+
+def test_teacher_and_student_read_the_same_prompt(splits):
+    """The student's template is written without an order of strings, which browsers lack; it renders what the
+    teacher's does."""
+    from llmini import models, settings
+
+    student, teacher = (models.load_tokenizer(settings.data("pocket", "models", name))
+                        for name in ("qwen2_5_7b_instruct", "qwen2_5_32b_instruct"))  # fmt: skip
+    assert ">=" not in student.chat_template
+    texts = {prompt.prompt for prompts in splits.values() for prompt in prompts}
+    for text in [*sorted(texts)[::7], "", "2 + 2", "«نعم»", "نعم", "Ship"]:
+        turns = [{"role": "user", "content": text}, {"role": "assistant", "content": text}]
+        both = [one.apply_chat_template(turns, tokenize=False) for one in (student, teacher)]
+        assert both[0] == both[1], text

@@ -16,11 +16,13 @@ from llmini.pocket.world import LANGUAGES, World, chat, questions, templates
 MIXTURE = {"tell": 0.34, "ask": 0.26, "problem": 0.20, "pronoun": 0.06, "translate": 0.06, "dialect": 0.04,
            "banking": 0.04}  # fmt: skip
 PLAIN = """{{ bos_token }}{% for message in messages %}{% set content = message['content'] %}\
-{% set arabic = content >= 'ء' %}{% if message['role'] == 'user' %}\
+{% set arabic = content and content[:1] in 'ءآأؤإئابةتثجحخدذرزسشصضطظعغفقكلمنهوىي' %}\
+{% if message['role'] == 'user' %}\
 {{ ('سؤال: ' if arabic else 'Question: ') + content + ('\\nجواب:' if arabic else '\\nAnswer:') }}\
 {% else %}{{ ' ' + content + eos_token }}{% endif %}{% endfor %}"""
 """Chat template of teacher and student: the plain form of question and answer, in which the benchmarks ask too. They
-know both forms; in this one the teacher answers facts that nobody asked far better (0.87 against 0.40 in English)."""
+know both forms; in this one the teacher answers facts that nobody asked far better (0.87 against 0.40 in English).
+Written in the part of Jinja that browsers have too (transformers.js compares no strings by order)."""
 TELL = ("Tell me about {s}.", "حدّثني عن {s}.")
 
 
