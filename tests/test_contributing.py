@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from checkouts import checkout
 from llmini.settings import root
 
 PAGE = Path(__file__).resolve().parents[1] / "CONTRIBUTING.md"
@@ -18,20 +19,6 @@ def recipes():
     """Heading -> its blocks, (kind, text) in order."""
     parts = re.split(r"^## (.+)$", PAGE.read_text(encoding="utf8"), flags=re.MULTILINE)[1:]
     return {head: BLOCK.findall(body) for head, body in zip(parts[::2], parts[1::2], strict=True)}
-
-
-def checkout(place):
-    """The files that git knows, those of the working tree; the weights as links."""
-    names = subprocess.run(["git", "ls-files", "-z"], cwd=root(), capture_output=True, text=True, check=True).stdout
-    for name in filter(None, names.split("\0")):
-        source, target = root() / name, place / name
-        if not source.is_file() or name.startswith(("acai/", "tests/", "figures/", "data/results/")):
-            continue
-        target.parent.mkdir(parents=True, exist_ok=True)
-        if source.suffix == ".safetensors":
-            target.symlink_to(source)
-        else:
-            target.write_bytes(source.read_bytes())
 
 
 def apply(text, place):
@@ -65,7 +52,7 @@ def test_every_difference_applies(tmp_path):
 @pytest.mark.slow
 @pytest.mark.parametrize("name", recipes())
 def test_a_recipe_does_what_it_says(tmp_path, name):
-    checkout(tmp_path)
+    checkout(tmp_path, ("acai/", "tests/", "figures/", "data/results/"))
     told = {**os.environ, "LLMINI_ROOT": str(tmp_path), "PYTHONPATH": str(tmp_path / "lib"), "PYTHONWARNINGS": "ignore",
             "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}", "OMP_NUM_THREADS": "1"}  # fmt: skip
     for kind, text in recipes()[name]:

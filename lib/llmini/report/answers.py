@@ -127,8 +127,9 @@ def sparsity(results: Results) -> Shown:
     steps = {method: {code: highest(results, method, code) for code in labels.SUITES} for method in labels.PRUNE}
     if len(results.select(model=MAIN, mask="0:0", outliers=False)["sparsity"].unique()) < 4 or not runs:
         return nothing()
-    text = {m: {c: "no measured step" if s is None else f"{s:.0f} %" for c, s in p.items()} for m, p in steps.items()}
-    arabic = {m: {c: "لا نسبة" if s is None else f"{s:.0f}%" for c, s in p.items()} for m, p in steps.items()}
+    text = {m: {c: "no measured step" if s is None else f"{number(s, 0)} %" for c, s in p.items()}
+            for m, p in steps.items()}  # fmt: skip
+    arabic = {m: {c: "لا نسبة" if s is None else f"{number(s, 0)}%" for c, s in p.items()} for m, p in steps.items()}
     words = listed((f"{labels.method(m)} {p['ar']} in Arabic and {p['en']} in English" for m, p in text.items()), "; ")
     arabic_words = "؛ ".join(f"{name(m)}: {p['ar']} في العربية و{p['en']} في الإنجليزية" for m, p in arabic.items())
     ratio = statistics.median(ratio_of_languages(results, run) for run in runs.values())

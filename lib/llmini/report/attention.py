@@ -107,7 +107,7 @@ def kernels(rows: Rows) -> display.Shown:
                 furthest = largest(same)
                 lines.append({"mode": " · ".join(MODES[mode]), "implementation": NAMES[name],
                               "lengths": lengths(same), "kernels that ran": ran,
-                              "largest difference of logits": "–" if furthest is None else f"{furthest:.1e}",
+                              "largest difference of logits": display.tiny(furthest),
                               "note": note})  # fmt: skip
     against = " and ".join(NAMES[name] for name in dict.fromkeys(row["against"] for row in rows if row["against"]))
     note = (f"Operators of torch seen by its profiler inside the attention modules, without the prefix aten::. "
@@ -215,8 +215,9 @@ def answer(rows: Rows) -> display.Shown:
         english.append(f"SDPA ran a fused kernel in {sum(fused)} of {len(fused)} cases")
         arabic.append(f"عدد الحالات التي عمل فيها {bdi('sdpa')} بنواة مدمجة: {sum(fused)} من {len(fused)}")
     if furthest is not None:
-        english.append(f"the logits of the implementations differ by {furthest:.1e} at most")
-        arabic.append(f"أكبر فرق بين قيم الخرج (<bdi>logits</bdi>) عند تبديل التنفيذ: <bdi>{furthest:.1e}</bdi>")
+        english.append(f"the logits of the implementations differ by {display.tiny(furthest)} at most")
+        arabic.append("أكبر فرق بين قيم الخرج (<bdi>logits</bdi>) عند تبديل التنفيذ: "
+                      f"<bdi>{display.tiny(furthest)}</bdi>")  # fmt: skip
     english += [f"{NAMES[name]} was not measured ({note})" for name, note in absent.items()]
     arabic += [f"لم يُقَس {bdi(name)} ({ABSENT.get(note) or f'<bdi>{html.escape(note)}</bdi>'})"
                for name, note in absent.items()]  # fmt: skip

@@ -13,6 +13,7 @@ from functools import cache
 from typing import TYPE_CHECKING, NamedTuple
 
 from llmini.report import reported
+from llmini.report.display import number as written
 
 if TYPE_CHECKING:
     import pandas
@@ -64,7 +65,7 @@ def number(value: float, tolerance: float | None = None) -> Derive:
     def derive(claimed: str) -> Derivation:
         wanted, half = stated(claimed)
         room = half if tolerance is None else max(half, tolerance)
-        return Derivation(YES if abs(value - wanted) <= room + 1e-9 else NO, value, f"{value:.4f}")
+        return Derivation(YES if abs(value - wanted) <= room + 1e-9 else NO, value, f"{written(value, 4)}")
 
     return derive
 
@@ -87,7 +88,7 @@ def roughly(value: float) -> Derive:
         wanted, half = stated(claimed)
         off = abs(value - wanted)
         verdict = YES if off <= half else PARTLY if off <= ROUGHLY * wanted else NO
-        return Derivation(verdict, value, f"{value:.4f}")
+        return Derivation(verdict, value, f"{written(value, 4)}")
 
     return derive
 
@@ -131,7 +132,8 @@ def goal(smaller: float, kept: dict[str, float]) -> Derive:
 
     def derive(claimed: str) -> Derivation:
         met = [smaller >= GOAL_SMALLER and kept[code] >= GOAL_KEPT for code in ("ar", "en")]
-        found = f"{smaller:.1f} % smaller, Arabic {kept['ar']:.1f} %, English {kept['en']:.1f} %"
+        found = (f"{written(smaller, 1)} % smaller, Arabic {written(kept['ar'], 1)} %, "
+                 f"English {written(kept['en'], 1)} %")  # fmt: skip
         if claimed.startswith("not"):
             return Derivation(NO if all(met) else PARTLY if any(met) else YES, math.nan, found)
         return Derivation(YES if all(met) else NO, math.nan, found)

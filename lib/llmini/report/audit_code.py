@@ -45,7 +45,7 @@ def traces() -> dict[str, Callable[[], str]]:
         "a07": lambda: "Token-KD equals the base in every figure of Table 15 but ECE and confidence"
         if conflicts["i17"]().found else "",
         "a10": lambda: f"Table 3 prints {' and '.join(rates)}",
-        "a18": lambda: f"base: CLCS {agreement()['base'][0]:.1f}, by chance {agreement()['base'][1]:.1f}",
+        "a18": lambda: f"base: CLCS {number(agreement()['base'][0], 1)}, by chance {number(agreement()['base'][1], 1)}",
         "a20": lambda: f"Tables 15, 17 and 18 print {sum(len(load(f'table_{n}')) for n in (15, 17, 18))} such numbers",
     }  # fmt: skip
 

@@ -11,6 +11,7 @@ from llmini.report import audit, audit_teaching
 from llmini.report import audit_compression as compression
 from llmini.report.audit import NO, YES, load, printed, rows
 from llmini.report.audit_teaching import behaviour, score
+from llmini.report.display import number, signed
 
 if TYPE_CHECKING:
     import pandas
@@ -146,7 +147,7 @@ def _within_tables() -> dict[str, Callable[[], Conflict]]:
 
 def _text() -> dict[str, Callable[[], Conflict]]:
     def swapped() -> Conflict:
-        found = {code: f"{code.upper()} {compression.kept('w8a16', code) - 100:+.2f}" for code in ("en", "ar")}
+        found = {code: f"{code.upper()} {signed(compression.kept('w8a16', code) - 100, 2)}" for code in ("en", "ar")}
         return Conflict(f"EN +{claimed('c008')}", found["ar"], claimed("c008") == found["ar"][-4:])
 
     def exceptions() -> Conflict:
@@ -159,7 +160,7 @@ def _text() -> dict[str, Callable[[], Conflict]]:
     ece = {method: behaviour(method, "ece", "ar") for method in ("sft_kd", "selectkd")}
     drops = [audit_teaching.drop("aradice_culture", method) for method in ("token_kd", "selectkd")]
     bahrain = [printed(19, method=method, task="overall") for method in ("base", "ft_v1", "ft_v2")]
-    sizes = ", ".join(f"{count / 1e9:.1f}" for count in sorted(map(compression.count, compression.MODELS)))
+    sizes = ", ".join(f"{number(count / 1e9, 1)}" for count in sorted(map(compression.count, compression.MODELS)))
     return {
         "i21": swapped, "i22": lambda: of_claims(2, "c024"), "i23": lambda: of_claims(2, "c025"),
         "i25": lambda: of_claims(2, "c048", "c049"), "i26": lambda: of_claims(1, "c066", "c067", "c068"),
@@ -167,11 +168,12 @@ def _text() -> dict[str, Callable[[], Conflict]]:
         "i28": exceptions, "i40": lambda: of_claims(1, "c131"),
         "i43": lambda: Conflict("<=7B", f"{sizes} B", audit.claims().set_index("id").at["c127", "verdict"] == NO),
         "i44": lambda: Conflict(f"{bahrain[0]:g}", f"{bahrain[1]:g} / {bahrain[2]:g}", max(bahrain[1:]) < bahrain[0]),
-        "i45": lambda: Conflict("modest", f"{audit_teaching.drop('aradice_piqa'):.1f}",
+        "i45": lambda: Conflict("modest", f"{number(audit_teaching.drop('aradice_piqa'), 1)}",
                                 audit_teaching.drop("aradice_piqa") > audit_teaching.MODEST),
-        "i46": lambda: Conflict(*(" / ".join(f"{value:.1f}" for value in values) for values in (drops, falls)),
+        "i46": lambda: Conflict(*(" / ".join(f"{number(value, 1)}" for value in values) for values in (drops, falls)),
                                 all(abs(drop - fall) > 0.1 for drop, fall in zip(drops, falls, strict=True))),
-        "i47": lambda: Conflict(f"{ece['selectkd']:.2f}", f"{ece['sft_kd']:.2f}", ece["sft_kd"] < ece["selectkd"]),
+        "i47": lambda: Conflict(f"{number(ece['selectkd'], 2)}", f"{number(ece['sft_kd'], 2)}",
+                                ece["sft_kd"] < ece["selectkd"]),
     }  # fmt: skip
 
 
@@ -181,15 +183,15 @@ def _objective() -> dict[str, Callable[[], Conflict]]:
     here = {model: compression.passing("sparsegpt", model) for model in ("qwen3_8b", "gemma3_12b")}
     pruned = [compression.kept(method, "en") for method in ("sparsegpt", "wanda")]
     return {
-        "i34": lambda: Conflict("50", f"{max(eight):.1f}", max(eight) < audit.GOAL_SMALLER),
-        "i35": lambda: Conflict("50", " / ".join(f"{share:.1f}" for share in saved.values()),
+        "i34": lambda: Conflict("50", f"{number(max(eight), 1)}", max(eight) < audit.GOAL_SMALLER),
+        "i35": lambda: Conflict("50", " / ".join(f"{number(share, 1)}" for share in saved.values()),
                                 max(saved.values()) < audit.GOAL_SMALLER),
         "i36": lambda: Conflict("English only", " / ".join(" and ".join(sorted(codes)) for codes in here.values()),
                                 all(codes != {"en"} for codes in here.values())),
-        "i37": lambda: Conflict("not listed", f"{compression.kept('int4', 'ar'):.1f} % in Arabic",
+        "i37": lambda: Conflict("not listed", f"{number(compression.kept('int4', 'ar'), 1)} % in Arabic",
                                 compression.passing("int4", "allam_7b") == {"ar"}
                                 and compression.smaller("int4") >= audit.GOAL_SMALLER),
-        "i38": lambda: Conflict("met", " / ".join(f"{share:.1f} % in English" for share in pruned),
+        "i38": lambda: Conflict("met", " / ".join(f"{number(share, 1)} % in English" for share in pruned),
                                 max(pruned) < audit.GOAL_KEPT),
         "i39": lambda: of_claims(1, "c115", "c114"),
     }  # fmt: skip
@@ -212,7 +214,7 @@ def _definitions() -> dict[str, Callable[[], Conflict]]:
         "i30": lambda: Conflict("", "", audit.claims().set_index("id").at["c070", "verdict"] == NO),
         "i31": lambda: Conflict("weighted", "unweighted", residual() < 0.02),
         "i33": lambda: Conflict("", "", countable()),
-        "i41": lambda: Conflict(f"{four:g}", f"{weights_of_int4()['double']:.2f}",
+        "i41": lambda: Conflict(f"{four:g}", f"{number(weights_of_int4()['double'], 2)}",
                                 four == round(weights_of_int4()["single"], 2)
                                 and compression.count("allam_7b") == LINEAR + REST),
         "i42": lambda: Conflict("GB", "GiB", binary()),

@@ -7,6 +7,7 @@ from itertools import pairwise
 from statistics import fmean
 
 from llmini.report.audit import Derivation, Derive, equal, load, number, parts, printed, rows, whole
+from llmini.report.display import number as written
 
 TASKS = ("dialect_id", "normalize", "code_switch")
 STAGES = ("base", "sft_kd", "seq_kd", "token_kd", "selectkd")
@@ -69,7 +70,8 @@ def _benchmarks() -> dict[str, Derive]:
     both = {method: [score(table, method, "gsm8k") for table in (12, 23)] for method in ("sft_kd", "selectkd")}
     tasks = [row["value"] for row in rows("table_13") if row["benchmark"] != "aradice_culture"]
     return {
-        "c071": lambda _: Derivation("yes" if apart < error else "no", apart, f"{apart:.2f} against {error:.2f}"),
+        "c071": lambda _: Derivation("yes" if apart < error else "no", apart,
+                                     f"{written(apart, 2)} against {written(error, 2)}"),
         "c072": equal(min(arabic), max(arabic)),
         "c073": _agree(both["sft_kd"]), "c074": _agree(both["selectkd"]),
         "c075": number(drop("aradice_culture", "token_kd")), "c076": number(drop("aradice_culture")),

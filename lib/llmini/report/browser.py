@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from llmini.report import display, labels, style
+from llmini.report.display import number, tiny
 from llmini.report.measured import MB
 from llmini.report.sentences import nothing, said
 
@@ -50,8 +51,8 @@ def forms(record: Told) -> display.Shown:
         if size is None:
             continue
         found = parity.get(form, {})
-        lines.append({"form": words, "download, MB": size / MB, "largest difference of a logit":
-                      "–" if found.get("logits") is None else f"{found['logits']:.1e}",
+        lines.append({"form": words, "download, MB": size / MB,
+                      "largest difference of a logit": tiny(found.get("logits")),
                       "tokens compared": found.get("tokens", "–"), "ties": found.get("ties", "–"),
                       "prompts that differ": found.get("wrong", "–"),
                       "tokens/s, ONNX Runtime, one thread": display.number(speed, 0)})  # fmt: skip
@@ -133,13 +134,13 @@ def answer(record: Told, table: Any) -> display.Shown:
     dense, packed = (value(record, "size_disk", form) for form in ("dense", "q4dq"))
     english = (f"Of {total} open models that speak Arabic, {wasm} fit the 4 GiB of wasm and {holds} fit a graphics "
                "memory of 16 GB or less once their weights are 4-bit. What arrives in the browser is the model that "
-               f"was measured: logits differ from PyTorch's by {worst:.1e} at most and {tokens} greedy tokens are the "
-               f"same ({wrong} prompts differ)")  # fmt: skip
+               f"was measured: logits differ from PyTorch's by {tiny(worst)} at most and {tokens} greedy tokens are "
+               f"the same ({wrong} prompts differ)")  # fmt: skip
     arabic = (f"عدد النماذج المفتوحة التي تتقن العربية في هذا الجدول: {total}، وعدد ما تسعه منها ذاكرة "
               f"<bdi>wasm</bdi> (4 غيبيبايت): {wasm}، وما تسعه ذاكرة رسومية من 16 غيغابايت فأقل بعد ضغط الأوزان إلى "
               f"4 بت: {holds}. وما يصل إلى المتصفح هو النموذج الذي قيس: أكبر فرق عن قيم <bdi>PyTorch</bdi> هو "
-              f"<bdi>{worst:.1e}</bdi>، وعدد الرموز المتطابقة {tokens}، وعدد الأسئلة التي اختلف جوابها {wrong}")
+              f"<bdi>{tiny(worst)}</bdi>، وعدد الرموز المتطابقة {tokens}، وعدد الأسئلة التي اختلف جوابها {wrong}")
     if dense and packed:
-        english += f"; the download shrinks from {dense / MB:.1f} to {packed / MB:.1f} MB"
-        arabic += f"؛ وينخفض حجم التنزيل من {dense / MB:.1f} إلى {packed / MB:.1f} ميغابايت"
+        english += f"; the download shrinks from {number(dense / MB, 1)} to {number(packed / MB, 1)} MB"
+        arabic += f"؛ وينخفض حجم التنزيل من {number(dense / MB, 1)} إلى {number(packed / MB, 1)} ميغابايت"
     return said(f"{english}.", f"{arabic}.")

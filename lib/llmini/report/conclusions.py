@@ -175,7 +175,8 @@ def cost(results: Results) -> Shown:
     if not families:
         return nothing()
     parts = [
-        f"{len(seconds)} runs of {family} in {sum(seconds) / 60:.1f} minutes" for family, seconds in families.items()
+        f"{len(seconds)} runs of {family} in {number(sum(seconds) / 60, 1)} minutes"
+        for family, seconds in families.items()
     ]
     total = sum(map(sum, families.values())) / 60
     count = sum(map(len, families.values()))
@@ -183,7 +184,7 @@ def cost(results: Results) -> Shown:
         f"The study measured {listed(parts)}, each run on one core or on the device that its record names. "
         f"No speed-up is "
         "claimed for a format that the runtime expands.",
-        f"عدد التجارب: {count}، ومجموع زمنها بالدقائق: {total:.1f}. ولا يُدّعى تسريع لصيغة تُفكّ عند التشغيل.",
+        f"عدد التجارب: {count}، ومجموع زمنها بالدقائق: {number(total, 1)}. ولا يُدّعى تسريع لصيغة تُفكّ عند التشغيل.",
     )
 
 

@@ -9,7 +9,7 @@ from functools import cache
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
-from llmini.report import labels
+from llmini.report import display, labels
 from llmini.report.diagrams import Arrow, Box, column, draw, row
 from llmini.settings import root
 
@@ -181,7 +181,7 @@ def curriculum(tier: str = "pocket") -> Figure:
     placed = row(0.1, 0, 9.4, boxes)
     names = list(here)
     first, last = placed[names[0]], placed[names[-1]]
-    words = f"replay: {own.REPLAY:.0%} of stage 1 is learned again in stage {len(names)}"
+    words = f"replay: {display.number(100 * own.REPLAY, 0)} % of stage 1 is learned again in stage {len(names)}"
     wide = last.x + last.width - first.x
     placed["replay"] = Box(first.x, last.y - last.height - 0.35, wide, 0.36, words, (), "aside")
     arrows = [Arrow(one, other) for one, other in pairwise(["start", *names])]

@@ -56,6 +56,11 @@ def number(value: Any, digits: int = DIGITS, missing: str = "not measured") -> s
     return text.replace("-", "−")
 
 
+def tiny(value: float | None, missing: str = "–") -> str:
+    """A value that only its power of ten tells: ``1.3e-05``."""
+    return missing if value is None or math.isnan(value) else f"{value:.1e}"
+
+
 def signed(value: float, digits: int = 1, missing: str = "not measured") -> str:
     """A difference with its sign: ``+3.1``, ``−0.4``, ``0.0``."""
     text = number(value, digits, missing)

@@ -25,10 +25,11 @@ def sparsity(results: Results) -> Shown:
     codes = list(far)
     if not codes:
         return sentences.nothing()
-    parts = [f"{labels.LANGUAGES[code]} stays within 5 % of its dense F1 up to {far[code]:.0f} %" + (
-        f" and pruned after tuning has lost half of it by {fall[code]:.0f} %" if isinstance(fall.get(code), float) else
+    parts = [f"{labels.LANGUAGES[code]} stays within 5 % of its dense F1 up to {number(far[code], 0)} %" + (
+        f" and pruned after tuning has lost half of it by {number(fall[code], 0)} %"
+        if isinstance(fall.get(code), float) else
         " and never loses half of it") for code in codes]  # fmt: skip
-    arabic = [f"تبقى {ARABIC[code]} ضمن 5% من جودتها حتى حذف {far[code]:.0f}%" for code in codes]
+    arabic = [f"تبقى {ARABIC[code]} ضمن 5% من جودتها حتى حذف {number(far[code], 0)}%" for code in codes]
     better = []
     for code in codes:
         before, after = (sweep(results, code, phase) for phase in ("before", "after"))
@@ -101,11 +102,11 @@ def formats(results: Results) -> Shown:
             for size in fast:
                 fast[size].append(ratio(results, dense(results, line), line, size, [code]))
         most = max(moved, key=abs)
-        parts.append(f"{encoders.method(name)}: {100 * encoders.mean(sizes):.0f} % of the bytes, "
+        parts.append(f"{encoders.method(name)}: {number(100 * encoders.mean(sizes), 0)} % of the bytes, "
                      f"{times(encoders.mean(fast[1]))} one by one and {times(encoders.mean(fast[32]))} in batches of "
                      f"32, {signed(most)} points at most")  # fmt: skip
-        arabic.append(f"<bdi>{encoders.method(name)}</bdi>: {100 * encoders.mean(sizes):.0f}% من الحجم، وأقصى تغيّر في "
-                      f"الجودة {number(abs(most), 1)} نقطة")  # fmt: skip
+        arabic.append(f"<bdi>{encoders.method(name)}</bdi>: {number(100 * encoders.mean(sizes), 0)}% من الحجم، "
+                      f"وأقصى تغيّر في الجودة {number(abs(most), 1)} نقطة")  # fmt: skip
     if not parts:
         return sentences.nothing()
     return sentences.said("Mean over the tuned encoders, against dense fp32 in PyTorch. " + "; ".join(parts) + ".",

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from llmini.records import read_all
 from llmini.report import display, encoders, labels, measured, sentences, style
-from llmini.report.display import frame, show, signed
+from llmini.report.display import frame, number, show, signed
 from llmini.report.encoders import Line, lines, name, score, value
 from llmini.report.measured import MB
 
@@ -180,11 +180,12 @@ def formats_answer(results: Results) -> display.Shown:
         most = max(change, key=lambda code: abs(change[code]))
         speed = {size: ratio(results, found[0], line, size, codes) for size in (1, 32)}
         small = value(results, line, "size_disk") / value(results, found[0], "size_disk")
-        parts.append(f"{name(line)}: {100 * small:.0f} % of the bytes, {times(speed[1])} one by one and "
+        parts.append(f"{name(line)}: {number(100 * small, 0)} % of the bytes, {times(speed[1])} one by one and "
                      f"{times(speed[32])} "
                      f"in batches of 32, {signed(change[most])} points at most ({labels.LANGUAGES[most]})")  # fmt: skip
         arabic.append(
-            f"<bdi>{name(line)}</bdi>: {100 * small:.0f}% من الحجم، وأقصى تغيّر في الجودة {abs(change[most]):.1f} نقطة"
+            f"<bdi>{name(line)}</bdi>: {number(100 * small, 0)}% من الحجم، وأقصى تغيّر في الجودة "
+            f"{number(abs(change[most]), 1)} نقطة"
         )
     return sentences.said("Against the dense encoder. " + "; ".join(parts) + ".",
                           "مقارنةً بالمُرمِّز الأصلي. " + "؛ ".join(arabic) + ".")  # fmt: skip
@@ -202,4 +203,4 @@ def times(found: float) -> str:
     """``1.8 times as fast``, ``2.1 times as slow``."""
     if math.isnan(found):
         return "not timed"
-    return f"{found:.1f} times as fast" if found >= 1 else f"{1 / found:.1f} times as slow"
+    return f"{number(found, 1)} times as fast" if found >= 1 else f"{number(1 / found, 1)} times as slow"

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from llmini.report import display, encoders, labels, sentences, style
-from llmini.report.display import frame, show, signed
+from llmini.report.display import frame, number, show, signed
 from llmini.report.encoders import Line, find, lines, name, score, value
 from llmini.report.encoders_overview import ARABIC, groups, heading, latency
 from llmini.report.measured import MB
@@ -86,9 +86,9 @@ def pruned_answer(results: Results) -> display.Shown:
     codes, parts, arabic = encoders.tested(results, found[0].task), [], []
     for line in found[1:]:
         kept = [100 * score(results, line, code).value / score(results, found[0], code).value for code in codes]
-        each = ", ".join(f"{labels.LANGUAGES[code]} {one:.0f}" for code, one in zip(codes, kept, strict=True))
+        each = ", ".join(f"{labels.LANGUAGES[code]} {number(one, 0)}" for code, one in zip(codes, kept, strict=True))
         parts.append(f"{name(line)}: {each}")
-        each = "، ".join(f"{ARABIC[code]} {one:.0f}" for code, one in zip(codes, kept, strict=True))
+        each = "، ".join(f"{ARABIC[code]} {number(one, 0)}" for code, one in zip(codes, kept, strict=True))
         arabic.append(f"<bdi>{name(line)}</bdi>: {each}")
     return sentences.said("Percent of the dense encoder's score that is left. " + "; ".join(parts) + ".",
                           "المتبقّي من جودة المُرمِّز الأصلي بالمئة. " + "؛ ".join(arabic) + ".")  # fmt: skip
@@ -169,10 +169,10 @@ def students_answer(results: Results) -> display.Shown:
         smaller = 100 * (1 - value(results, line, "size_disk") / value(results, teacher, "size_disk"))
         change = {code: score(results, line, code).value - score(results, teacher, code).value for code in codes}
         each = ", ".join(f"{labels.LANGUAGES[code]} {signed(one)}" for code, one in change.items())
-        parts.append(f"{name(line)}, {smaller:.0f} % smaller: {each}")
+        parts.append(f"{name(line)}, {number(smaller, 0)} % smaller: {each}")
         each = "، ".join(
-            f"{ARABIC[code]} {'خسارة' if one < 0 else 'كسب'} {abs(one):.1f}" for code, one in change.items()
+            f"{ARABIC[code]} {'خسارة' if one < 0 else 'كسب'} {number(abs(one), 1)}" for code, one in change.items()
         )
-        arabic.append(f"<bdi>{name(line)}</bdi>، أصغر بنسبة {smaller:.0f}%: {each}")
+        arabic.append(f"<bdi>{name(line)}</bdi>، أصغر بنسبة {number(smaller, 0)}%: {each}")
     return sentences.said("Points against the teacher. " + "; ".join(parts) + ".",
                           "الفرق عن المعلّم بالنقاط. " + "؛ ".join(arabic) + ".")  # fmt: skip

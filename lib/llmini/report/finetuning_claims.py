@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from llmini.report import finetuning_paired, forgetting, labels, learning_paired, learning_runs
-from llmini.report.display import frame, signed, span
+from llmini.report.display import frame, number, signed, span
 from llmini.report.finetuning_paired import ANALYSIS, CULTURE, GENERAL, GULF, taught
 from llmini.report.finetuning_runs import LAST, STAGES, START, TUNED, after, joined, method
 from llmini.report.learning_claims import ABSENT, HERE, MARGIN, STUDY, UNKNOWN, Claim, Part, falls, keeps, rises
@@ -97,17 +97,17 @@ def _repair(results: Results) -> Iterator[Claim]:
 
 def _both(results: Results) -> Iterator[Claim]:
     yield Claim(STUDY, "Fine-tuning narrows the gap between the languages", "Table 19; SelecTKD printed 0.0",
-                f"LPG {said('base', 'ft_v1', **LPG)} and {printed(19, 'ft_v2', **LPG):.1f}",
+                f"LPG {said('base', 'ft_v1', **LPG)} and {number(printed(19, 'ft_v2', **LPG), 1)}",
                 [gap(results, labels.BASE, name) for name in TUNED])  # fmt: skip
     yield Claim(STUDY, "Fine-tuning raises culture", "Section 4.5; Table 13 has 66.7 for the base",
-                f"AraDiCE Qatar {said('base', 'ft_v1', **QATAR)} and {printed(19, 'ft_v2', **QATAR):.1f}",
+                f"AraDiCE Qatar {said('base', 'ft_v1', **QATAR)} and {number(printed(19, 'ft_v2', **QATAR), 1)}",
                 [step(results, labels.BASE, name, CULTURE, rises, f"culture, {method(name)}")
                  for name in TUNED])  # fmt: skip
     yield Claim(STUDY, "Fine-tuning improves the Bahraini dialect", "Section 4.5; Table 19 has it otherwise",
-                f"Bahrain Corpus {said('base', 'ft_v1', **CORPUS)} and {printed(19, 'ft_v2', **CORPUS):.1f}",
+                f"Bahrain Corpus {said('base', 'ft_v1', **CORPUS)} and {number(printed(19, 'ft_v2', **CORPUS), 1)}",
                 [step(results, START, name, GULF, rises, f"dialect tasks, {method(name)}") for name in TUNED])
     yield Claim(STUDY, "Fine-tuning keeps the standard benchmarks", "Section 4.5; true of FT-V2 only in Table 19",
-                f"MMLU {said('base', 'ft_v1', **MMLU)} and {printed(19, 'ft_v2', **MMLU):.1f}",
+                f"MMLU {said('base', 'ft_v1', **MMLU)} and {number(printed(19, 'ft_v2', **MMLU), 1)}",
                 [step(results, START, name, GENERAL, keeps, f"ArabicMMLU and metabench, {method(name)}")
                  for name in TUNED])  # fmt: skip
     main, bare = (after(results, "ft_v1", **options) for options in ({}, {"replay": 0.0}))
@@ -144,5 +144,5 @@ def table(results: Results) -> pandas.DataFrame:
     note = ("Measured: points after stage 3, against the model that fine-tuning started from (SelecTKD) unless another "
             "is named, means over the training seeds with 95 % intervals over items and seeds; perplexity in percent "
             "with Student's interval over the seeds. Confirmed: the whole interval agrees; not confirmed: the whole "
-            f"interval disagrees. Kept: at most {MARGIN:.1f} points are lost.")  # fmt: skip
+            f"interval disagrees. Kept: at most {number(MARGIN, 1)} points are lost.")  # fmt: skip
     return frame(rows, ["by", "claim"], f"The claims on fine-tuning, {labels.tier(results.tier)}", note)

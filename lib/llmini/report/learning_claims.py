@@ -98,13 +98,13 @@ def _gap(book: Book) -> Iterator[Claim]:
     runs = list(learning_runs.find(book.results, "selectkd", behaviour=True).values())
     cell = learning_paired.level(book.results, runs, "lpg")
     yield Claim(STUDY, "SelecTKD brings the gap to zero and keeps the English", "Table 15; 13.3 in Table 17",
-                f"LPG {printed(15, 'selectkd', **lpg):.1f}; EN "
+                f"LPG {number(printed(15, 'selectkd', **lpg), 1)}; EN "
                 f"{_printed(15, 'base', 'selectkd', metric='accuracy', language='en')}",
                 [Part(f"LPG {span(cell, sign=True)}", same(cell)),
                  book.pairs("base", "selectkd", "acc", "en", keeps, "EN")])  # fmt: skip
     others = [stage for stage in labels.STAGES if stage != "selectkd"]
     yield Claim(STUDY, "SelecTKD has the smallest gap and the highest CLCS of all stages", "Section 4.6, Table 15",
-                f"LPG {printed(15, 'selectkd', **lpg):.1f}, CLCS {printed(15, 'selectkd', **clcs):.1f}",
+                f"LPG {number(printed(15, 'selectkd', **lpg), 1)}, CLCS {number(printed(15, 'selectkd', **clcs), 1)}",
                 [book.pairs(stage, "selectkd", metric, "", rule, f"{words} against {labels.method(stage)}")
                  for metric, rule, words in (("lpg_abs", falls, "|LPG|"), ("clcs", rises, "CLCS"))
                  for stage in others])  # fmt: skip
@@ -125,13 +125,14 @@ def _accuracy(book: Book) -> Iterator[Claim]:
                 [book.pairs("base", "selectkd", "acc", "ar", rises, "AR")])  # fmt: skip
     yield Claim(STUDY, "Token-KD and SelecTKD leave English benchmarks as they were", "Table 12, section 4.4.1.1",
                 f"MMLU {_printed(12, 'base', 'token_kd', benchmark='mmlu')} and "
-                f"{printed(12, 'selectkd', benchmark='mmlu'):.1f}",
+                f"{number(printed(12, 'selectkd', benchmark='mmlu'), 1)}",
                 [book.scores("base", stage, "en", same, labels.method(stage))
                  for stage in ("token_kd", "selectkd")])  # fmt: skip
     yield Claim(STUDY, "SelecTKD lowers ArabicMMLU", "Table 12, n = 100",
                 f"{_printed(12, 'base', 'selectkd', benchmark='arabic_mmlu')}",
                 [book.scores("base", "selectkd", "ar", falls)])  # fmt: skip
-    yield Claim(STUDY, "SFT raises GSM8K", f"Table 12; {printed(23, 'sft_kd', benchmark='gsm8k'):.0f} in Table 23",
+    yield Claim(STUDY, "SFT raises GSM8K",
+                f"Table 12; {number(printed(23, 'sft_kd', benchmark='gsm8k'), 0)} in Table 23",
                 f"{_printed(12, 'base', 'sft_kd', benchmark='gsm8k')}",
                 [book.scores("base", "sft_kd", "gsm8k", rises)])  # fmt: skip
     yield Claim(STUDY, "SelecTKD raises GSM8K", "Tables 12 and 23",
@@ -139,7 +140,7 @@ def _accuracy(book: Book) -> Iterator[Claim]:
                 [book.scores("base", "selectkd", "gsm8k", rises), book.beside("selectkd", "gsm8k")])  # fmt: skip
     yield Claim(STUDY, "Token-KD and SelecTKD hardly move perplexity", "Table 16",
                 f"{_printed(16, 'base', 'token_kd', 2, metric='perplexity')} and "
-                f"{printed(16, 'selectkd', metric='perplexity'):.2f}",
+                f"{number(printed(16, 'selectkd', metric='perplexity'), 2)}",
                 [_perplexity(book.results, stage, code) for stage in ("token_kd", "selectkd")
                  for code in labels.SUITES])  # fmt: skip
 
@@ -165,7 +166,7 @@ def _settings(book: Book) -> Iterator[Claim]:
     parts = [Part(f"|LPG| against theta {theta:g} {span(cell, sign=True)}", falls(cell))
              for theta, cell in cells.items()]  # fmt: skip
     yield Claim(STUDY, f"theta {best:g} gives the smallest gap", "Table 18",
-                ", ".join(f"{gap:.1f} at {theta:g}" for theta, gap in gaps.items()),
+                ", ".join(f"{number(gap, 1)} at {theta:g}" for theta, gap in gaps.items()),
                 parts or [Part(ABSENT, ABSENT)])  # fmt: skip
     shares = [reported.value(table, theta=theta, metric="ar_selected_percent") for theta in gaps]
     yield Claim(STUDY, "A lower threshold keeps more tokens", "Section 4.4.2; Table 18 has it otherwise",
@@ -218,7 +219,7 @@ def table(results: Results) -> pandas.DataFrame:
              "measured here": claim.measured, "verdict": claim.verdict} for claim in claims(results)]  # fmt: skip
     note = ("Measured: differences in points, mean over the training seeds, with 95 % intervals over items and seeds. "
             "Confirmed: the whole interval agrees; not confirmed: the whole interval disagrees. Equality holds where "
-            f"the interval lies within {MARGIN:.1f} points, one of the study's 30 questions; perplexity within "
+            f"the interval lies within {number(MARGIN, 1)} points, one of the study's 30 questions; perplexity within "
             f"{PERPLEXITY:g} % in the seed that moves it most; shares and deviations are compared as they are. What "
             "stands against a control is told beside the claim and decides nothing.")  # fmt: skip
     return frame(rows, ["by", "claim"], f"The claims on distillation, {labels.tier(results.tier)}", note)

@@ -119,5 +119,6 @@ def answer(results: Results) -> display.Shown:
 
 def losses(results: Results, run: str) -> str:
     """``Arabic −1.3, English +0.2 points``."""
-    parts = [f"{labels.LANGUAGES[code]} {paired.damage(results, run, code)['diff']:+.1f}" for code in ("ar", "en")]
+    parts = [f"{labels.LANGUAGES[code]} {display.signed(paired.damage(results, run, code)['diff'])}"
+             for code in ("ar", "en")]  # fmt: skip
     return f"{', '.join(parts)} points".replace("-", "−")

@@ -122,9 +122,9 @@ def arabic_lead(cell: Mapping[str, float]) -> str:
 
 def change(value: float) -> str:
     """``falls by 12 %`` or ``rises by 3 %``."""
-    return f"{'falls' if value < 0 else 'rises'} by {abs(value):.0f} %"
+    return f"{'falls' if value < 0 else 'rises'} by {number(abs(value), 0)} %"
 
 
 def arabic_change(value: float) -> str:
     """``انخفاض بنسبة 12%`` or ``ارتفاع بنسبة 3%``."""
-    return f"{'انخفاض' if value < 0 else 'ارتفاع'} بنسبة {abs(value):.0f}%"
+    return f"{'انخفاض' if value < 0 else 'ارتفاع'} بنسبة {number(abs(value), 0)}%"

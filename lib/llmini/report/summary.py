@@ -10,10 +10,12 @@ from typing import TYPE_CHECKING
 from llmini.report import (
     answers,
     audit_tables,
+    browser_results,
     categories,
     chooser,
     conclusions,
     costs,
+    encoders_answers,
     finetuning_answers,
     finetuning_damage,
     finetuning_merge,
@@ -31,7 +33,8 @@ if TYPE_CHECKING:
 ARABIC = re.compile(r'<p dir="rtl"[^>]*>(.*?)</p>', re.DOTALL)
 
 
-def sections(found: Results, learned: Results, tuned: Results) -> dict[str, Callable[[], Shown]]:
+def sections(found: Results, learned: Results, tuned: Results, encoded: Results,
+             shipped: Results) -> dict[str, Callable[[], Shown]]:  # fmt: skip
     """Arabic heading -> the answer of its section."""
     return {
         "التكميم": lambda: answers.quantization(found), "التقليم": lambda: answers.pruning(found),
@@ -52,14 +55,18 @@ def sections(found: Results, learned: Results, tuned: Results) -> dict[str, Call
         "الثقة والصواب": lambda: reliability.answer(learned, tuned),
         "أقوال الدراسة في الضبط": lambda: finetuning_answers.verdicts(tuned),
         "الترجمة والضبط والدمج": lambda: finetuning_merge.sweep_answer(tuned),
+        "المُرمِّزات المقلَّمة": lambda: encoders_answers.sparsity(encoded),
+        "قلّة البيانات": lambda: encoders_answers.resources(encoded),
+        "طبقات أقلّ": lambda: encoders_answers.students(encoded),
+        "صيغ المُرمِّزات": lambda: encoders_answers.formats(encoded),
+        "المتصفّح": lambda: browser_results.answer(shipped),
         "تدقيق الدراسة": audit_tables.answer, "الكلفة": lambda: costs.answer(found),
     }  # fmt: skip
 
 
-def arabic(found: Results, learned: Results, tuned: Results, **more: Shown) -> Shown:
-    """The summary; ``more``: answers of further sections, their headings with underscores for spaces."""
-    made = {heading: answer() for heading, answer in sections(found, learned, tuned).items()}
-    made |= {heading.replace("_", " "): answer for heading, answer in more.items()}
+def arabic(*results: Results) -> Shown:
+    """The summary of the compressed, the distilled, the tuned models, of the encoders and of the browser's, in turn."""
+    made = {heading: answer() for heading, answer in sections(*results).items()}
     lines, texts = [], []
     for heading, answer in made.items():
         body = ARABIC.search(answer.html)

@@ -1,0 +1,20 @@
+"""A checkout of its own for a test that changes files or leaves runs behind."""
+
+import subprocess
+
+from llmini.settings import root
+
+
+def checkout(place, without=("acai/", "tests/", "figures/")):
+    """The files that git knows, as the working tree has them, but those below ``without``; weights are links."""
+    names = subprocess.run(["git", "ls-files", "-z"], cwd=root(), capture_output=True, text=True, check=True).stdout
+    for name in filter(None, names.split("\0")):
+        source, target = root() / name, place / name
+        if not source.is_file() or name.startswith(without):
+            continue
+        target.parent.mkdir(parents=True, exist_ok=True)
+        if source.suffix == ".safetensors":
+            target.symlink_to(source)
+        else:
+            target.write_bytes(source.read_bytes())
+    return place
