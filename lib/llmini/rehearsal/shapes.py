@@ -106,7 +106,8 @@ def _encoder(kind: str, vocabulary: int, tokens: dict[str, int | None]) -> Any:
     name, positions = ("XLMRoberta", 514) if kind == "xlmr" else ("Bert", 512)
     ends = {"bos_token_id": tokens["bos"], "eos_token_id": tokens["eos"]} if kind == "xlmr" else {}
     return getattr(transformers, f"{name}Config")(
-        vocab_size=vocabulary, hidden_size=WIDTH, intermediate_size=INNER, num_hidden_layers=LAYERS,
+        vocab_size=vocabulary, hidden_size=WIDTH, intermediate_size=INNER,
+        num_hidden_layers=8 if kind == "xlmr" else LAYERS,  # AfriBERTa-base's eight: the grid has students of six
         num_attention_heads=HEADS, max_position_embeddings=positions, pad_token_id=tokens["pad"],
         type_vocab_size=1 if kind == "xlmr" else 2, **ends,
     )  # fmt: skip
