@@ -154,6 +154,7 @@ def _save(folder: Path, model: Any, tokenizer: Any, note: dict[str, Any]) -> Non
             tokenizer.chat_template = instruct.PLAIN
         bpe.save(tokenizer, scratch)
         write_note(scratch, note)
+        # As in encoder_pretrain.save: only what is written differs, and it would take three callbacks to say so.
         scratch.chmod(0o755)  # mkdtemp and safetensors write for the owner alone
         (scratch / "model.safetensors").chmod(0o644)
         if folder.exists():
