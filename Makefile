@@ -64,7 +64,7 @@ test: lint browser  ## lint and the fast tests (under 25 minutes, installation i
 	$(BIN)/python -m pytest -n 2 --dist loadfile
 
 test-all: lint browser  ## the slow suites too
-	$(BIN)/python -m pytest -m "slow or not slow"
+	$(BIN)/python -m pytest -n 2 --dist loadfile -m "slow or not slow"
 
 test-slurm: setup ## a small grid through a SLURM of one node, started here (root on Debian), with kills
 	$(BIN)/python -m pytest -m "slow or not slow" tests/test_slurm.py

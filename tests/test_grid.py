@@ -39,6 +39,14 @@ def test_one_published_notebook_each(tier):
     assert len(published) == len(set(published)) and bool(published) == (tier == "pocket")
 
 
+@pytest.mark.parametrize("tier", ["pocket", "small", "full"])
+def test_every_job_has_a_name_of_its_own(tier):
+    """Of two jobs with one name Snakemake would run the last, and nobody would miss the other."""
+    names = [job.name for job in grid.jobs(tier)]
+    assert sorted(names) == sorted(set(names))
+    assert {after for job in grid.jobs(tier) for after in job.after} <= set(names)
+
+
 def test_parameters_as_papermill_gives_them():
     runs = grid.plan("pocket", "prune", "allam_7b", "wanda, magnitude", sparsity="0.5,0.7", seed=1)
     assert [run.variant for run in runs] == [

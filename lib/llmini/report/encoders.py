@@ -31,6 +31,11 @@ NAMES = {
     "student": "student without a teacher", "distil_task": "distilled for the task",
     "distil_agnostic": "distilled before the task",
 }  # fmt: skip
+ARABIC = {
+    "dense": "الأصل", "magnitude": "حذف أصغر الأوزان", "structured": "حذف رؤوس وعصبونات",
+    "structured_int8": "حذفها ثم <bdi>INT8</bdi>", "masked_l1_int8": "إسكاتها ثم <bdi>INT8</bdi>",
+    "student": "تلميذ بلا معلّم", "distil_task": "مقطَّر للمهمّة", "distil_agnostic": "مقطَّر قبل المهمّة",
+}  # fmt: skip
 HUES = {
     "dense": "#000000", "int8_dynamic": "#332288", "onnx_fp32": "#88CCEE", "onnx_int8": "#44AA99",
     "bnb_8bit": "#117733", "bnb_4bit": "#999933", "magnitude": "#555555", "structured": "#CC6677",
@@ -184,6 +189,22 @@ def name(line: Line) -> str:
     if line.options.get("beginning", "spaced") != "spaced":
         words.append(line.options["beginning"])
     return ", ".join(words)
+
+
+def arabic(line: Line) -> str:
+    """`name` in Arabic, as HTML: Latin names keep their own direction."""
+    words = [ARABIC.get(line.method) or f"<bdi>{method(line.method)}</bdi>"]
+    if "sparsity" in line.options:
+        words.append(f"{100 * line.sparsity:g}%")
+    if "phase" in line.options:
+        words.append({"before": "قبل الضبط", "after": "بعد الضبط"}[line.options["phase"]])
+    if line.options.get("recover", 1) != 1:
+        words.append(f"عدد حِقَب الضبط بعدها: {line.options['recover']:g}")
+    if "layers" in line.options:
+        words.append(f"عدد الطبقات: {line.options['layers']}")
+    if line.options.get("beginning", "spaced") != "spaced":
+        words.append(f"<bdi>{line.options['beginning']}</bdi>")
+    return "، ".join(words)
 
 
 def trained(code: str) -> str:

@@ -78,7 +78,7 @@ def students(results: Results) -> Shown:
         best = max(
             (name for name in cells if not math.isnan(cells[name]["value"])), key=lambda name: cells[name]["value"]
         )
-        arabic.append(f"{ARABIC[code]}: الأفضل <bdi>{encoders.method(best)}</bdi>، "
+        arabic.append(f"{ARABIC[code]}: الأفضل {encoders.ARABIC[best]}، "
                       f"{'خسارة' if cells[best]['value'] < 0 else 'كسب'} {number(abs(cells[best]['value']), 1)} "
                       "نقطة")  # fmt: skip
     if not parts:

@@ -184,7 +184,7 @@ def formats_answer(results: Results) -> display.Shown:
                      f"{times(speed[32])} "
                      f"in batches of 32, {signed(change[most])} points at most ({labels.LANGUAGES[most]})")  # fmt: skip
         arabic.append(
-            f"<bdi>{name(line)}</bdi>: {number(100 * small, 0)}% من الحجم، وأقصى تغيّر في الجودة "
+            f"{encoders.arabic(line)}: {number(100 * small, 0)}% من الحجم، وأقصى تغيّر في الجودة "
             f"{number(abs(change[most]), 1)} نقطة"
         )
     return sentences.said("Against the dense encoder. " + "; ".join(parts) + ".",

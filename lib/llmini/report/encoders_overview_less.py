@@ -89,7 +89,7 @@ def pruned_answer(results: Results) -> display.Shown:
         each = ", ".join(f"{labels.LANGUAGES[code]} {number(one, 0)}" for code, one in zip(codes, kept, strict=True))
         parts.append(f"{name(line)}: {each}")
         each = "، ".join(f"{ARABIC[code]} {number(one, 0)}" for code, one in zip(codes, kept, strict=True))
-        arabic.append(f"<bdi>{name(line)}</bdi>: {each}")
+        arabic.append(f"{encoders.arabic(line)}: {each}")
     return sentences.said("Percent of the dense encoder's score that is left. " + "; ".join(parts) + ".",
                           "المتبقّي من جودة المُرمِّز الأصلي بالمئة. " + "؛ ".join(arabic) + ".")  # fmt: skip
 
@@ -173,6 +173,6 @@ def students_answer(results: Results) -> display.Shown:
         each = "، ".join(
             f"{ARABIC[code]} {'خسارة' if one < 0 else 'كسب'} {number(abs(one), 1)}" for code, one in change.items()
         )
-        arabic.append(f"<bdi>{name(line)}</bdi>، أصغر بنسبة {number(smaller, 0)}%: {each}")
+        arabic.append(f"{encoders.arabic(line)}، أصغر بنسبة {number(smaller, 0)}%: {each}")
     return sentences.said("Points against the teacher. " + "; ".join(parts) + ".",
                           "الفرق عن المعلّم بالنقاط. " + "؛ ".join(arabic) + ".")  # fmt: skip
