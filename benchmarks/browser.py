@@ -9,7 +9,7 @@ Limit: 1.5x wllama's tokens a second on Q4_0. wllama on Q8_0, an 8-bit download,
 
 Models: the pocket model that ships, and random weights in the shape of SmolLM-135M (`browser_models.shape`).
 
-    python benchmarks/browser.py [--cases pocket 135m] [--threads 1 2] [--rounds 3] [--tokens 96]
+    python benchmarks/browser.py [--cases pocket 135m] [--threads 1 2] [--rounds 3]
 """
 
 from __future__ import annotations
@@ -34,6 +34,7 @@ from results import write
 TITLE = "## In the browser: ACAI's wasm form against wllama"
 LIMIT = 1.5
 NUMBERS = ("rate", "load", "first", "memory")
+TOKENS = {"pocket": 384, "135m": 96}  # so many that a turn takes seconds
 PROMPTS = {"pocket": "ما عاصمة البحرين؟", "135m": "the bank of a town lent ten pearls to its old ship"}
 sys.path.insert(0, str(ROOT / "tests"))
 
@@ -131,7 +132,6 @@ def main() -> int:
     parser.add_argument("--cases", nargs="+", default=list(PROMPTS), choices=PROMPTS)
     parser.add_argument("--threads", nargs="+", type=int, default=[1, 2])
     parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--tokens", type=int, default=96)
     options = parser.parse_args()
     os.environ.setdefault("TQDM_DISABLE", "1")
     peers()
@@ -145,7 +145,7 @@ def main() -> int:
             runs: dict[str, list[dict[str, Any]]] = {name: [] for name in engines}
             for _ in range(options.rounds):
                 for name, (engine, how) in engines.items():
-                    runs[name].append(measure(home, engine, how, PROMPTS[case], options.tokens))
+                    runs[name].append(measure(home, engine, how, PROMPTS[case], TOKENS[case]))
                     print(case, threads, name, json.dumps(runs[name][-1], ensure_ascii=False), flush=True)
             same(case, runs)
             found = {name: {key: statistics.median(run[key] for run in all_runs) for key in NUMBERS}
@@ -178,9 +178,11 @@ def head(options: argparse.Namespace) -> list[str]:
     peer = json.loads((HERE / "package.json").read_text())["dependencies"]["@wllama/wllama"]
     columns = ("model", "threads", "engine, download", "tokens/s", "load, s", "first token, s", "model, MiB",
                "memory, MiB", "ratio", "limit", "held")  # fmt: skip
+    written = " and ".join(f"{count} tokens ({name})" for name, count in TOKENS.items())
     return [
         "", "`python benchmarks/browser.py`", "",
-        f"Medians of {options.rounds} turns, {options.tokens} tokens written greedily after the same prompt, each turn",
+        f"Medians of {options.rounds} turns of {written}",
+        "written greedily after the same prompt, each turn",
         f"in a fresh {chrome} on {platform.machine()} with {os.cpu_count()} cores; wllama {peer}. The ratio",
         "is ACAI's tokens a second over wllama's on Q4_0.", "",
         f"| {' | '.join(columns)} |", "|---" * len(columns) + "|",
@@ -197,7 +199,7 @@ def tail() -> list[str]:
         "arithmetic, and no speed of 4-bit arithmetic is claimed. Memory is private memory of the page's process above",
         "the empty page. Load is from the first request to the model ready, from this machine's own server; ACAI's",
         "holds every file against its sha256 and the model against a self-test as well. Q8_0 is an 8-bit download,",
-        "without a limit.",
+        "without a limit. Where a ratio is below the limit, wllama gained more from the second of two cores.",
     ]
 
 
