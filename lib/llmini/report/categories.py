@@ -42,13 +42,16 @@ def runs(results: Results, model: str) -> dict[str, str]:
 
 def retention(results: Results, run: str | None, suite: str, task: str, metric: str) -> dict[str, float]:
     """``value, low, high``: percent of the dense accuracy on one task, with its paired cluster-bootstrap interval."""
+    import numpy
+
     dense = results.dense(run)
     base = results.cell(dense, metric, suite, task).value
     value = 100 * results.cell(run, metric, suite, task).value / base if base else math.nan
     draws = drawn(results, results.runs.at[run, "model"], suite, task, metric) if run else {}
     if run not in draws or dense not in draws:
         return {"value": value, "low": math.nan, "high": math.nan}
-    low, high = paired.interval(100 * draws[run] / draws[dense])
+    with numpy.errstate(invalid="ignore", divide="ignore"):  # a draw without one right answer of the dense model
+        low, high = paired.interval(100 * draws[run] / draws[dense])
     return {"value": value, "low": low, "high": high}
 
 
