@@ -153,3 +153,19 @@ def test_overviews_of_the_notebooks(results):
     assert encoders_overview_less.pruned_figure(only["prune"]).axes
     assert encoders_overview_less.students_figure(only["kd"]).axes
     assert encoders_overview.times(0.5) == "2.0 times as slow"
+
+
+def test_languages_of_the_african_study_have_names_and_panels():
+    """The full tier's encoders are tuned on languages that the pocket tier does not have."""
+    table = made.table()
+    other = {"ar": "hau", "gulf": "swa", "en": "yor"}
+    table = table.assign(tier="full", language=table["language"].replace(other))
+    for code, name in other.items():
+        table["params"] = table["params"].str.replace(f'"trained": "{code}"', f'"trained": "{name}"')
+    found = measured.build(table, None, "full", None, encoders.FAMILIES)
+    assert encoders.languages(found) == ("hau", "yor")
+    assert ("Measured, full tier", "Hausa") in encoders_tables.study_a(found).columns
+    assert "Yoruba" in display.to_html(encoders_sweeps.sparsity_table(found))
+    assert "Hausa" in display.to_html(encoders_overview.formats_table(found, encoders_overview.groups(found)[0]))
+    assert len(encoders_figures.transfer(found).axes) == len(encoders_figures.students(found).axes) == 2
+    assert "الهوسا" in encoders_answers.sparsity(found).html and "Hausa" in encoders_answers.students(found).text

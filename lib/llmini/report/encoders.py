@@ -144,6 +144,12 @@ def tested(results: Results, task: str = "") -> list[str]:
     return labels.rank(rows["language"], LANGUAGES)
 
 
+def languages(results: Results) -> tuple[str, ...]:
+    """The languages that encoders were tuned on for entities: the house's own, or up to three of another tier's."""
+    found = {line.trained for line in lines(results) if line.task == "ner" and "+" not in line.trained}
+    return LANGUAGES if found <= set(LANGUAGES) else tuple(sorted(found - set(LANGUAGES)))[:3]
+
+
 def seeds(found: Iterable[Line]) -> dict[int, Line]:
     """Seed -> run; the first of a seed."""
     out: dict[int, Line] = {}

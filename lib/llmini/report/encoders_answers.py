@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from llmini.report import encoders, encoders_resources, labels, sentences, verdict
 from llmini.report.display import number, signed, span
-from llmini.report.encoders import LANGUAGES, dense, find, score, value
+from llmini.report.encoders import dense, find, score, value
 from llmini.report.encoders_overview import ARABIC, ratio, times
 from llmini.report.encoders_sweeps import change, collapse, stable, student, sweep
 
@@ -68,7 +68,7 @@ def resources(results: Results) -> Shown:
 def students(results: Results) -> Shown:
     """What distillation costs at the study's size, and whether a teacher beats none."""
     parts, arabic = [], []
-    for code in LANGUAGES:
+    for code in encoders.languages(results):
         cells = {name: change(results, student(results, code, name), code) for name in encoders.KD}
         if all(math.isnan(cell["value"]) for cell in cells.values()):
             continue

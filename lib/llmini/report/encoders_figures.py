@@ -6,7 +6,7 @@ import math
 from typing import TYPE_CHECKING, Any
 
 from llmini.report import encoders, encoders_resources, labels, style
-from llmini.report.encoders import HUES, LANGUAGES, SHARES, dense, find, method, score, seeds, value
+from llmini.report.encoders import HUES, SHARES, dense, find, method, score, seeds, value
 from llmini.report.encoders_overview import ARABIC, ratio
 from llmini.report.encoders_sweeps import NER, change, sweep
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from llmini.report.encoders import Line
     from llmini.report.measured import Results
 
-TONGUES = {"ar": "#0072B2", "gulf": "#D55E00", "en": "#009E73"}  # Okabe and Ito
+TONGUES = ("#0072B2", "#D55E00", "#009E73")  # Okabe and Ito
 AMOUNTS = {1.0: "#000000", 0.1: "#CC79A7", 0.01: "#E69F00"}
 DATA_AR = {1.0: "كلّ البيانات", 0.1: "عُشر البيانات", 0.01: "جزء من مئة"}
 PHASES = {"before": "pruned before tuning\nالتقليم قبل الضبط", "after": "pruned after tuning\nالتقليم بعد الضبط"}
@@ -42,8 +42,8 @@ def sparsity(results: Results) -> Figure:
     figure, axes = style.canvas(1, 2, (9.6, 4.3), sharey=True)
     handles = []
     for panel, (phase, words) in zip(axes[0], PHASES.items(), strict=True):
-        drawn = [curve(panel, sweep(results, code, phase), TONGUES[code],
-                       label=f"{labels.LANGUAGES[code]} · {ARABIC[code]}") for code in LANGUAGES]  # fmt: skip
+        drawn = [curve(panel, sweep(results, code, phase), hue, label=f"{labels.LANGUAGES[code]} · {ARABIC[code]}")
+                 for code, hue in zip(encoders.languages(results), TONGUES, strict=False)]  # fmt: skip
         panel.set_title(words)
         if not any(drawn):
             style.absent(panel)
@@ -103,14 +103,15 @@ def resources(results: Results) -> Figure:
 @style.styled
 def transfer(results: Results) -> Figure:
     """Zero-shot transfer: a panel a tuning language, a line a test language, against sparsity."""
-    figure, axes = style.canvas(1, 3, (9.6, 3.9), sharey=True)
+    codes = encoders.languages(results)
+    figure, axes = style.canvas(1, len(codes), (9.6, 3.9), sharey=True)
     handles: dict[str, Any] = {}
-    for panel, code in zip(axes[0], LANGUAGES, strict=True):
-        for other in LANGUAGES:
+    for panel, code in zip(axes[0], codes, strict=True):
+        for other, hue in zip(codes, TONGUES, strict=False):
             line = curve(
                 panel,
                 sweep(results, code, "after", tested=other),
-                TONGUES[other],
+                hue,
                 linestyle="-" if other == code else "--",
                 label=f"tested on {labels.LANGUAGES[other]} · {ARABIC[other]}",
             )
@@ -125,15 +126,16 @@ def transfer(results: Results) -> Figure:
         axes[0][0].set_ylabel("entity F1, %\nجودة التعرّف على الأسماء")
     style.words(figure, "Across languages, against sparsity", "بين اللغات، مقابل نسبة الحذف",
                 f"{CLASS.format(labels.tier(results.tier))}; dashed: languages that it was not tuned on.",
-                [(0.5, [handles[code] for code in LANGUAGES if code in handles], 3)])  # fmt: skip
+                [(0.5, [handles[code] for code in codes if code in handles], 3)])  # fmt: skip
     return figure
 
 
 @style.styled
 def students(results: Results) -> Figure:
     """Points lost against share of the bytes saved, a panel a language; the study's range as a grey corner."""
-    figure, axes = style.canvas(1, 3, (9.6, 4.0), sharey=True)
-    for panel, code in zip(axes[0], LANGUAGES, strict=True):
+    codes = encoders.languages(results)
+    figure, axes = style.canvas(1, len(codes), (9.6, 4.0), sharey=True)
+    for panel, code in zip(axes[0], codes, strict=True):
         for name in encoders.KD:
             runs = find(results, model=NER, task="ner", trained=code, method=name, beginning="spaced", share=1.0)
             for depth in sorted({line.options["layers"] for line in runs}):

@@ -59,7 +59,7 @@ def compared(results: Results, code: str, phase: str, share: float) -> dict[floa
 def languages(results: Results) -> list[str]:
     """Languages for which encoders were tuned on less than all of the data and pruned."""
     found = {line.trained for line in find(results, model=NER, task="ner", method="magnitude") if line.share < 1}
-    return [code for code in encoders.LANGUAGES if code in found]
+    return [code for code in encoders.languages(results) if code in found]
 
 
 def table(results: Results) -> pandas.DataFrame:

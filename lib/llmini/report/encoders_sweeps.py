@@ -37,7 +37,7 @@ def stable(results: Results) -> dict[str, float]:
     The better of both; a language without a sweep is left out.
     """
     out = {}
-    for code in encoders.LANGUAGES:
+    for code in encoders.languages(results):
         best = [_until(sweep(results, code, phase), 0.95) for phase in ("before", "after")]
         there = [one for one in best if not math.isnan(one)]
         if there:
@@ -60,7 +60,7 @@ def _until(curve: dict[float, dict[str, float]], kept: float) -> float:
 def collapse(results: Results) -> dict[str, float | str]:
     """Language -> lowest sparsity (percent) at which pruning after tuning leaves less than half of F1."""
     out: dict[str, float | str] = {}
-    for code in encoders.LANGUAGES:
+    for code in encoders.languages(results):
         curve = sweep(results, code, "after")
         if len(curve) < 2 or math.isnan(curve[0.0]["value"]):
             continue
@@ -86,7 +86,7 @@ def change(results: Results, found: list[Line], code: str) -> dict[str, float]:
 def sparsity_table(results: Results) -> pandas.DataFrame:
     """F1 against sparsity for each language, pruned before and after tuning; with seeds where there are several."""
     rows = []
-    for code in encoders.LANGUAGES:
+    for code in encoders.languages(results):
         for phase in ("before", "after"):
             curve = sweep(results, code, phase)
             if len(curve) < 2:
@@ -103,8 +103,8 @@ def sparsity_table(results: Results) -> pandas.DataFrame:
 def transfer_table(results: Results) -> pandas.DataFrame:
     """Zero-shot transfer against sparsity: tuned on one language, tested on the others, pruned after tuning."""
     rows = []
-    for code in encoders.LANGUAGES:
-        for other in encoders.LANGUAGES:
+    for code in encoders.languages(results):
+        for other in encoders.languages(results):
             curve = sweep(results, code, "after", tested=other)
             if len(curve) < 2:
                 continue

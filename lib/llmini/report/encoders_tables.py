@@ -117,7 +117,7 @@ def study_a(results: Results) -> pandas.DataFrame:
                 (REPORTED, "AfriBERTa"): printed_range(own),
                 **{
                     (measured_group(results), labels.LANGUAGES[code]): found.get(code, math.nan)
-                    for code in encoders.LANGUAGES
+                    for code in encoders.languages(results)
                 },
             }
         )
@@ -125,7 +125,7 @@ def study_a(results: Results) -> pandas.DataFrame:
             "mean F1 over the seeds stays within 5 % of dense, the better of pruning before and after; collapse: the "
             "lowest at which pruning after tuning leaves less than half of it. Students: four of six layers. Latency: "
             "one sentence.")  # fmt: skip
-    digits = {labels.LANGUAGES[code]: 1 for code in encoders.LANGUAGES}
+    digits = {labels.LANGUAGES[code]: 1 for code in encoders.languages(results)}
     return frame(rows, ["quantity"], "AfriBERTa on MasakhaNER, and an AfriBERTa-class encoder here", note, digits)
 
 
@@ -142,13 +142,13 @@ def printed_range(own: pandas.DataFrame) -> float | str:
 def smaller(results: Results) -> dict[str, float]:
     """Language -> percent of the bytes that a student of four layers lacks."""
     return {code: 100 * (1 - value(results, line, "size_disk") / value(results, dense(results, line), "size_disk"))
-            for code in encoders.LANGUAGES for line in student(results, code)[:1]}  # fmt: skip
+            for code in encoders.languages(results) for line in student(results, code)[:1]}  # fmt: skip
 
 
 def lost(results: Results) -> dict[str, str]:
     """Language -> F1 lost by the better of both distillations, points, over the seeds."""
     out = {}
-    for code in encoders.LANGUAGES:
+    for code in encoders.languages(results):
         both = [change(results, student(results, code, method), code) for method in ("distil_task", "distil_agnostic")]
         there = [cell for cell in both if not math.isnan(cell["value"])]
         if there:
@@ -160,7 +160,7 @@ def lost(results: Results) -> dict[str, str]:
 def saved(results: Results, metric: str, method: str = "bnb_8bit") -> dict[str, float]:
     """Language -> percent of bytes or of a sentence's latency that a format saves."""
     out = {}
-    for code in encoders.LANGUAGES:
+    for code in encoders.languages(results):
         for line in find(results, model=NER, task="ner", trained=code, method=method, share=1.0)[:1]:
             where = ("", "") if metric == "size_disk" else (code, "batch_1")
             out[code] = 100 * (

@@ -55,6 +55,18 @@ METHOD_LABELS = {
 }
 LANGUAGES = {"ar": "Arabic", "en": "English", "mixed": "mixed", "gulf": "Gulf Arabic"}
 ARABIC = {"ar": "العربية", "en": "الإنجليزية", "mixed": "مختلط", "gulf": "الخليجية"}
+# The languages of MasakhaNER 2.0, by ISO 639-3.
+AFRICAN = {
+    "bam": ("Bambara", "البمبارية"), "bbj": ("Ghomálá'", "الغومالا"), "ewe": ("Ewe", "الإيوي"),
+    "fon": ("Fon", "الفون"), "hau": ("Hausa", "الهوسا"), "ibo": ("Igbo", "الإيغبو"),
+    "kin": ("Kinyarwanda", "الكينيارواندية"), "lug": ("Luganda", "اللوغندا"), "luo": ("Luo", "اللوو"),
+    "mos": ("Mossi", "الموسي"), "nya": ("Chichewa", "التشيتشوا"), "pcm": ("Nigerian Pidgin", "البيجن النيجيرية"),
+    "sna": ("Shona", "الشونا"), "swa": ("Swahili", "السواحلية"), "tsn": ("Setswana", "التسوانا"),
+    "twi": ("Twi", "التوي"), "wol": ("Wolof", "الولوفية"), "xho": ("Xhosa", "الخوسا"),
+    "yor": ("Yoruba", "اليوروبا"), "zul": ("Zulu", "الزولو"),
+}  # fmt: skip
+LANGUAGES |= {code: names[0] for code, names in AFRICAN.items()}
+ARABIC |= {code: names[1] for code, names in AFRICAN.items()}
 
 
 def model(name: str, tier: str = "full", *, short: bool = False) -> str:
