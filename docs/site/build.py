@@ -82,10 +82,9 @@ def english(path: Path, target: Path) -> nbformat.NotebookNode:
             cell.source = mathml(cell.source)
             continue
         for output in cell.outputs:
-            alt = output.get("metadata", {}).get("image/png", {}).get("alt")
-            if alt:
-                cell.metadata["mystnb"] = {"image": {"alt": alt}}
             if "image/png" in output.get("data", {}):
+                alt = output.metadata.get("image/png", {}).get("alt") or f"Figure of: {heading(notebook)}"
+                cell.metadata["mystnb"] = {"image": {"alt": alt}}
                 output.data.pop("text/html", None)
     notebook.metadata.pop("widgets", None)
     nbformat.write(notebook, target)
@@ -106,7 +105,8 @@ def arabic(path: Path, source: Path) -> str:
                 picture = source / "_pictures" / f"{name}_{number}.png"
                 picture.parent.mkdir(exist_ok=True)
                 picture.write_bytes(base64.b64decode(data["image/png"]))
-                alt = html.escape(output.metadata.get("image/png", {}).get("alt", ""), quote=True)
+                words = output.metadata.get("image/png", {}).get("alt") or f"شكل من: {title}"
+                alt = html.escape(html.unescape(words), quote=True)
                 out.append(f'<img src="_pictures/{picture.name}" alt="{alt}">')
             elif "text/html" in data:
                 out += [f"<{found[1]}>{found[2]}</{found[1]}>" for found in RTL.finditer(data["text/html"])]

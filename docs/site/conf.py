@@ -34,7 +34,7 @@ html_search_language = "both"
 MARKS = re.compile("[\u064b-\u065f\u0670\u0640]")
 SAME = str.maketrans("أإآٱىةؤئ", "ااااي" + "هوي")
 SPLIT = """
-const splitQuery = (query) => {
+var splitQuery = (query) => {
   const same = {"أ": "ا", "إ": "ا", "آ": "ا", "ٱ": "ا", "ى": "ي", "ة": "ه", "ؤ": "و", "ئ": "ي"};
   return query.normalize("NFKC").replace(/[\\u064b-\\u065f\\u0670\\u0640]/g, "")
     .replace(/[أإآٱىةؤئ]/g, (letter) => same[letter])
