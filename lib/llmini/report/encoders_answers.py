@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from llmini.report import encoders, encoders_resources, labels, sentences, verdict
 from llmini.report.display import number, signed, span
 from llmini.report.encoders import dense, find, score, value
-from llmini.report.encoders_overview import ARABIC, ratio, times
+from llmini.report.encoders_overview import ratio, times
 from llmini.report.encoders_sweeps import change, collapse, stable, student, sweep
 
 if TYPE_CHECKING:
@@ -29,7 +29,7 @@ def sparsity(results: Results) -> Shown:
         f" and pruned after tuning has lost half of it by {number(fall[code], 0)} %"
         if isinstance(fall.get(code), float) else
         " and never loses half of it") for code in codes]  # fmt: skip
-    arabic = [f"تبقى {ARABIC[code]} ضمن 5% من جودتها حتى حذف {number(far[code], 0)}%" for code in codes]
+    arabic = [f"تبقى {labels.ARABIC[code]} ضمن 5% من جودتها حتى حذف {number(far[code], 0)}%" for code in codes]
     better = []
     for code in codes:
         before, after = (sweep(results, code, phase) for phase in ("before", "after"))
@@ -78,7 +78,7 @@ def students(results: Results) -> Shown:
         best = max(
             (name for name in cells if not math.isnan(cells[name]["value"])), key=lambda name: cells[name]["value"]
         )
-        arabic.append(f"{ARABIC[code]}: الأفضل {encoders.ARABIC[best]}، "
+        arabic.append(f"{labels.ARABIC[code]}: الأفضل {encoders.ARABIC[best]}، "
                       f"{'خسارة' if cells[best]['value'] < 0 else 'كسب'} {number(abs(cells[best]['value']), 1)} "
                       "نقطة")  # fmt: skip
     if not parts:

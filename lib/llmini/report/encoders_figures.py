@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 from llmini.report import encoders, encoders_resources, labels, style
 from llmini.report.encoders import HUES, SHARES, dense, find, method, score, seeds, value
-from llmini.report.encoders_overview import ARABIC, ratio
+from llmini.report.encoders_overview import ratio
+from llmini.report.encoders_overview_less import hues
 from llmini.report.encoders_sweeps import NER, change, sweep
 
 if TYPE_CHECKING:
@@ -42,7 +43,8 @@ def sparsity(results: Results) -> Figure:
     figure, axes = style.canvas(1, 2, (9.6, 4.3), sharey=True)
     handles = []
     for panel, (phase, words) in zip(axes[0], PHASES.items(), strict=True):
-        drawn = [curve(panel, sweep(results, code, phase), hue, label=f"{labels.LANGUAGES[code]} · {ARABIC[code]}")
+        drawn = [curve(panel, sweep(results, code, phase), hue,
+                       label=f"{labels.LANGUAGES[code]} · {labels.ARABIC[code]}")
                  for code, hue in zip(encoders.languages(results), TONGUES, strict=False)]  # fmt: skip
         panel.set_title(words)
         if not any(drawn):
@@ -82,7 +84,7 @@ def resources(results: Results) -> Figure:
                 )
                 handles |= {share: line} if line else {}
             panel.set_title(
-                f"{labels.LANGUAGES[code]}, {words.splitlines()[0]}\n{ARABIC[code]}، {words.splitlines()[1]}"
+                f"{labels.LANGUAGES[code]}, {words.splitlines()[0]}\n{labels.ARABIC[code]}، {words.splitlines()[1]}"
             )
             if not panel.lines:
                 style.absent(panel)
@@ -113,10 +115,10 @@ def transfer(results: Results) -> Figure:
                 sweep(results, code, "after", tested=other),
                 hue,
                 linestyle="-" if other == code else "--",
-                label=f"tested on {labels.LANGUAGES[other]} · {ARABIC[other]}",
+                label=f"tested on {labels.LANGUAGES[other]} · {labels.ARABIC[other]}",
             )
             handles |= {other: line} if line else {}
-        panel.set_title(f"tuned on {labels.LANGUAGES[code]}\nضُبط على {ARABIC[code]}")
+        panel.set_title(f"tuned on {labels.LANGUAGES[code]}\nضُبط على {labels.ARABIC[code]}")
         if not panel.lines:
             style.absent(panel)
             continue
@@ -156,7 +158,7 @@ def students(results: Results) -> Figure:
                     markerfacecolor=HUES[name],
                     markeredgecolor=HUES[name],
                 )
-        panel.set_title(f"{labels.LANGUAGES[code]} · {ARABIC[code]}")
+        panel.set_title(f"{labels.LANGUAGES[code]} · {labels.ARABIC[code]}")
         if not panel.lines:
             style.absent(panel)
             continue
@@ -164,18 +166,11 @@ def students(results: Results) -> Figure:
         panel.fill_between([22, 31], -2, -1, color="#000000", alpha=0.12, linewidth=0)
         panel.set_xlabel("smaller by, %\nأصغر بنسبة")
     axes[0][0].set_ylabel("F1 against the teacher, points\nالفرق عن المعلّم بالنقاط")
-    handles = [_patch(name) for name in encoders.KD]
     style.words(figure, "Distilled encoders: size against F1", "المُرمِّزات المقطّرة: الحجم مقابل الجودة",
                 f"{CLASS.format(labels.tier(results.tier))}, students of five to two of its six layers. Grey: the "
-                "study's 22 to 31 % "
-                "smaller for 1 to 2 points. Bars: 95 % intervals over seeds.", [(0.5, handles, 3)])  # fmt: skip
+                "study's 22 to 31 % smaller for 1 to 2 points. Bars: 95 % intervals over seeds.",
+                [(0.5, hues(encoders.KD), 3)])  # fmt: skip
     return figure
-
-
-def _patch(name: str) -> Any:
-    from matplotlib.patches import Patch
-
-    return Patch(color=HUES[name], label=method(name))
 
 
 @style.styled

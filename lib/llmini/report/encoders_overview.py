@@ -19,7 +19,6 @@ if TYPE_CHECKING:
     from llmini.report.measured import Results
 
 SHAPES = {"ar": "o", "gulf": "s", "en": "v"}
-ARABIC = {**labels.ARABIC, "gulf": "الخليجية"}
 
 
 def results(tier: str, runs: Iterable[Run]) -> Results:
@@ -165,7 +164,8 @@ def marks(codes: Iterable[str]) -> list[object]:
     from matplotlib.lines import Line2D
 
     return [Line2D([], [], marker=SHAPES.get(code, "D"), linestyle="none", color=style.GREY,
-                   label=f"{labels.LANGUAGES.get(code, code)} · {ARABIC.get(code, '')}") for code in codes]  # fmt: skip
+                   label=f"{labels.LANGUAGES.get(code, code)} · {labels.ARABIC.get(code, '')}")
+            for code in codes]  # fmt: skip
 
 
 def formats_answer(results: Results) -> display.Shown:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from llmini.report import display, encoders, labels, sentences, style
 from llmini.report.display import frame, number, show, signed
 from llmini.report.encoders import Line, find, lines, name, score, value
-from llmini.report.encoders_overview import ARABIC, groups, heading, latency
+from llmini.report.encoders_overview import groups, heading, latency
 from llmini.report.measured import MB
 
 if TYPE_CHECKING:
@@ -64,7 +64,7 @@ def pruned_figure(results: Results) -> Figure:
             drawn = panel.plot(*zip(*sorted(points), strict=True), marker="o", markersize=4, color=hue, label=words,
                                linestyle="--" if dashed else "-")  # fmt: skip
             handles += drawn if code == codes[0] else []
-        panel.set_title(f"{labels.LANGUAGES[code]} · {ARABIC[code]}")
+        panel.set_title(f"{labels.LANGUAGES[code]} · {labels.ARABIC[code]}")
         panel.set_xlabel("removed, %\nالمحذوف")
     axes[0][0].set_ylabel(f"{encoders.TASKS[found[0].task]}\nالجودة")
     axes[0][0].set_ylim(0, 102)
@@ -88,7 +88,7 @@ def pruned_answer(results: Results) -> display.Shown:
         kept = [100 * score(results, line, code).value / score(results, found[0], code).value for code in codes]
         each = ", ".join(f"{labels.LANGUAGES[code]} {number(one, 0)}" for code, one in zip(codes, kept, strict=True))
         parts.append(f"{name(line)}: {each}")
-        each = "، ".join(f"{ARABIC[code]} {number(one, 0)}" for code, one in zip(codes, kept, strict=True))
+        each = "، ".join(f"{labels.ARABIC[code]} {number(one, 0)}" for code, one in zip(codes, kept, strict=True))
         arabic.append(f"{encoders.arabic(line)}: {each}")
     return sentences.said("Percent of the dense encoder's score that is left. " + "; ".join(parts) + ".",
                           "المتبقّي من جودة المُرمِّز الأصلي بالمئة. " + "؛ ".join(arabic) + ".")  # fmt: skip
@@ -138,7 +138,7 @@ def students_figure(results: Results) -> Figure:
                 markerfacecolor=encoders.HUES[line.method],
                 markeredgecolor=encoders.HUES[line.method],
             )
-        panel.set_title(f"{labels.LANGUAGES[code]} · {ARABIC[code]}")
+        panel.set_title(f"{labels.LANGUAGES[code]} · {labels.ARABIC[code]}")
         panel.set_xlabel("MB on disk\nالحجم على القرص")
         panel.set_xlim(left=0)
     axes[0][0].set_ylabel(f"{encoders.TASKS[found[0].task]}\nالجودة")
@@ -171,7 +171,8 @@ def students_answer(results: Results) -> display.Shown:
         each = ", ".join(f"{labels.LANGUAGES[code]} {signed(one)}" for code, one in change.items())
         parts.append(f"{name(line)}, {number(smaller, 0)} % smaller: {each}")
         each = "، ".join(
-            f"{ARABIC[code]} {'خسارة' if one < 0 else 'كسب'} {number(abs(one), 1)}" for code, one in change.items()
+            f"{labels.ARABIC[code]} {'خسارة' if one < 0 else 'كسب'} {number(abs(one), 1)}"
+            for code, one in change.items()
         )
         arabic.append(f"{encoders.arabic(line)}، أصغر بنسبة {number(smaller, 0)}%: {each}")
     return sentences.said("Points against the teacher. " + "; ".join(parts) + ".",
