@@ -61,7 +61,7 @@ class Bench:
         """Snakemake up to the collected table, in a process group of its own."""
         words = [sys.executable, "-m", "snakemake", "-s", "workflow/Snakefile", "--nolock", "--rerun-incomplete",
                  "--workflow-profile", "workflow/profiles/local", "--cores", "1", "--config", "tier=pocket",
-                 "core=true", "--", "collect"]  # fmt: skip
+                 "core=true", "--", "results"]  # fmt: skip
         told = {**os.environ, "LLMINI_ROOT": str(self.place), "TQDM_DISABLE": "1", "HF_HUB_OFFLINE": "1", **environment}
         with (self.place / "snakemake.log").open("a") as log:
             return subprocess.Popen(words, cwd=self.place, stdout=log, stderr=log, start_new_session=True, env=told,

@@ -61,7 +61,7 @@ def profile(folder: Path) -> Path:
 
 def start(place: Path, arguments: list[str]) -> subprocess.Popen:
     words = [sys.executable, "-m", "snakemake", "-s", "workflow/Snakefile", "--nolock", "--rerun-incomplete",
-             "--config", "tier=pocket", "core=true", *arguments, "--", "collect"]  # fmt: skip
+             "--config", "tier=pocket", "core=true", *arguments, "--", "results"]  # fmt: skip
     with (place / "snakemake.log").open("a") as log:
         told = {**os.environ, "LLMINI_ROOT": str(place), "TQDM_DISABLE": "1"}
         return subprocess.Popen(words, cwd=place, stdout=log, stderr=log, start_new_session=True, env=told)

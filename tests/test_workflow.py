@@ -53,6 +53,32 @@ def test_snakemake_plans_every_job(checkout):
     assert {rule: [rule, str(count)] in table for rule, count in wanted.items()} == dict.fromkeys(wanted, True)
 
 
+def test_a_finished_report_hides_no_missing_run(checkout):
+    """A record that is gone is measured again, although the table and the report are there and older than nothing."""
+    jobs = grid.jobs("pocket", core=True)
+    for job in jobs:
+        for run in job.runs:
+            finish(run, job.notebook)
+    marks = checkout / "runs/pocket/jobs"
+    marks.mkdir()
+    for job in jobs:
+        (marks / f"{job.name}.done").touch()
+    for name in ("pocket.csv", "pocket_items.parquet", "pocket_runs.csv", "report/analysis.html"):
+        path = checkout / "runs/pocket" / name
+        path.parent.mkdir(exist_ok=True)
+        path.touch()
+    job = next(job for job in jobs if job.family == "prune")
+    (job.runs[1].folder / "record.json").unlink()
+    for target, last in (("results", "collect"), ("all", "report")):
+        done = subprocess.run(
+            [sys.executable, "-m", "snakemake", "-s", "workflow/Snakefile", "--workflow-profile",
+             "workflow/profiles/local", "--dry-run", "--nolock", "--config", "tier=pocket", "core=true", "--", target],
+            cwd=checkout, capture_output=True, text=True, env={**os.environ, "LLMINI_ROOT": str(checkout)},
+        )  # fmt: skip
+        table = [line.split() for line in (done.stdout + done.stderr).splitlines()]
+        assert ["prune", "1"] in table and [last, "1"] in table and not any(row[:1] == ["quant"] for row in table)
+
+
 def test_a_second_study_stops_with_a_clear_message(checkout, monkeypatch, capsys):
     held = lock.hold(checkout / "runs" / "study.lock", "a study of the pocket tier runs already: wait for it")
     monkeypatch.setattr(sys, "argv", ["study.py"])
