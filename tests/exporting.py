@@ -73,3 +73,17 @@ def weights(path):
 
     return {name: value.const_value.numpy() for name, value in onnx_ir.load(path).graph.initializers.items()
             if value.const_value is not None}  # fmt: skip
+
+
+def layer(arrays, name, part):
+    """Integers or scales of a layer (out, in) in a q4dq graph, where layers that read the same values stand side by
+    side, turned."""
+    import numpy
+
+    whole = next(key.removesuffix(f".{part}") for key in arrays
+                 if key.endswith(f".{part}") and name in key.removesuffix(f".{part}").split("+"))  # fmt: skip
+    names, found = whole.split("+"), numpy.asarray(arrays[f"{whole}.{part}"]).T
+    if len(names) == 1:
+        return found
+    start = arrays[f"{whole}.rows"][: names.index(name)].sum()
+    return found[start : start + arrays[f"{whole}.rows"][names.index(name)]]

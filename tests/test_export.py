@@ -126,7 +126,7 @@ def test_zeros_of_a_mask_stay(sources, tmp_path):
     stored = load_file(homes["pruned"] / "model.safetensors")
     for name in (name for name in stored if name.endswith("_proj.weight")):
         assert (stored[name].float().numpy() == dense[name].T).all() and 0.59 < (dense[name] == 0).mean() < 0.61
-        quads = numpy.asarray(q4dq[f"{name}.integers"], dtype=numpy.int8).reshape(-1, 4)
+        quads = exporting.layer(q4dq, name, "integers").astype(numpy.int8).reshape(-1, 4)
         assert ((quads == 0).sum(1) >= 2).all()
 
 
@@ -191,12 +191,12 @@ def test_data_files_are_small(sources, tmp_path):
     """With a limit below the largest tensors every form is cut, files and all, and says the same."""
     homes, _ = sources
     for name in ("w4a16", "w8a16", "dense"):
-        place = export(homes[name], tmp_path / name, piece=12_000, **SMALL)
+        place = export(homes[name], tmp_path / name, piece=20_000, **SMALL)
         split = json.loads((place / "config.json").read_text())["transformers.js_config"]["use_external_data_format"]
         for form in told(place)["forms"].values():
             stem, *data = (path.split("/")[1] for path in form["files"])
             assert data == [f"{stem}_data" + (f"_{n}" if n else "") for n in range(split[stem])] and len(data) > 4
-            assert all((place / "onnx" / file).stat().st_size <= 12_000 for file in data)
+            assert all((place / "onnx" / file).stat().st_size <= 20_000 for file in data)
         held = [proof for proof in told(place)["self_test"]["parity"].values() if proof["limit"]]
         assert all(proof["logits"] <= 1e-4 for proof in held)
         assert len(held) == {"w4a16": 3, "w8a16": 2, "dense": 1}[name]

@@ -1,11 +1,13 @@
 """The exporter over its five classes, dense and 4-bit carried, against the models as transformers loads them."""
 
+import json
+
 import numpy
 import pytest
 import torch
 
 import exporting
-from exporting import CLASSES, WINDOW, build, told, weights
+from exporting import CLASSES, WINDOW, build, layer, told, weights
 from llmini import models
 from llmini.browser.export import export
 
@@ -89,9 +91,30 @@ def test_integers_are_the_checkpoints(exported):
         nibbles = q4[f"{name}.0.integers"].reshape(shape[0], -1)
         found = numpy.stack([nibbles & 15, nibbles >> 4], axis=-1).reshape(shape).astype(numpy.int8) - 8
         assert (found == wanted).all() and len(numpy.unique(wanted)) > 10
-        assert (numpy.asarray(q4dq[f"{name}.integers"], dtype=numpy.int8) == wanted).all()
-        for graph, key in ((q4, f"{name}.0.scales"), (q4dq, f"{name}.scales")):
-            assert (graph[key] == scales).all()
+        assert (layer(q4dq, name, "integers").astype(numpy.int8) == wanted).all()
+        assert (q4[f"{name}.0.scales"] == scales).all() and (layer(q4dq, name, "scales") == scales).all()
+
+
+def test_a_token_takes_few_steps(exported, tmp_path):
+    """Of a layer in wasm: four products with weights, norms of one step, and no copy of the cache for its heads."""
+    import onnx
+    import onnxruntime
+
+    kind, _, _, packed, place = exported
+    options = onnxruntime.SessionOptions()
+    options.optimized_model_filepath = str(tmp_path / "made.onnx")
+    options.log_severity_level = 3
+    options.add_session_config_entry("session.disable_quant_qdq", "1")
+    onnxruntime.InferenceSession(str(place / "onnx/model_q4dq.onnx"), options, providers=["CPUExecutionProvider"])
+    made = onnx.load(tmp_path / "made.onnx").graph
+    stored, told = {tensor.name for tensor in made.initializer}, json.loads((packed / "config.json").read_text())
+    layers = told["num_hidden_layers"]
+    products = [node for node in made.node if node.op_type == "MatMul" and stored & set(node.input)]
+    assert len(products) <= 4 * layers + 2  # and the head's, and the rotary frequencies'
+    norms = sum(node.op_type == "SimplifiedLayerNormalization" for node in made.node)
+    assert norms > (4 if kind.startswith("gemma") else 2) * layers
+    assert not any("past" in name or "present" in name for node in made.node if node.op_type == "Expand"
+                   for name in node.input)  # fmt: skip
 
 
 def test_a_batch_with_padding(exported):

@@ -44,9 +44,11 @@ export class Engine {
     const externalData = form.files.filter((name) => name !== form.file)
       .map((name) => ({ path: name.slice(folder.length), data: new Uint8Array(bytes.get(name)) }));
     const kept = Array.from({ length: layers }, (_, n) => [`present.${n}.key`, `present.${n}.value`]).flat();
+    // wasm: 4-bit integers are widened once, at load; weights laid out anew for products of many rows (prepacking) would
+    // stand in memory twice, and reading them in order is faster for a single token.
     const session = await ort.InferenceSession.create(graph, {
       executionProviders: [device], externalData, graphOptimizationLevel: 'all', logSeverityLevel: 3,
-      ...(device === 'wasm' ? { extra: { session: { disable_quant_qdq: '1' } } }
+      ...(device === 'wasm' ? { extra: { session: { disable_quant_qdq: '1', disable_prepacking: '1' } } }
         : { preferredOutputLocation: Object.fromEntries(kept.map((name) => [name, 'gpu-buffer'])) }),
     });
     return new Engine(ort, session);

@@ -15,8 +15,10 @@ from llmini.settings import UserError
 OPSET = 21
 PAST, STEP = 5, 7  # lengths of the example that is traced: different, so that no dimension is taken for another
 GROWING = ("dynamic", "longrope")  # kinds of rotary frequencies that depend on the length of the text
+ATTENTION = "grouped"
 CLASSES = ("LlamaForCausalLM", "Qwen2ForCausalLM", "Qwen3ForCausalLM", "Gemma2ForCausalLM", "Gemma3ForCausalLM",
            "Gemma3ForConditionalGeneration")  # fmt: skip
+
 
 def trace(config: Any) -> Any:
     """The graph of a model's class as an `onnx_ir.Model` with the inputs and outputs that transformers.js names.
@@ -27,10 +29,14 @@ def trace(config: Any) -> Any:
     Raises UserError for a class that has not been proven.
     """
     import torch
-    from transformers import DynamicCache
+    from transformers import AttentionInterface, AttentionMaskInterface, DynamicCache
+    from transformers.masking_utils import eager_mask
 
     config = text_config(config)
     model = skeleton(config)
+    AttentionInterface.register(ATTENTION, grouped)
+    AttentionMaskInterface.register(ATTENTION, eager_mask)
+    model.set_attn_implementation(ATTENTION)
     layers, heads, width = shape(config)
 
     class Decoder(torch.nn.Module):
@@ -59,7 +65,45 @@ def trace(config: Any) -> Any:
     with quiet(), torch.no_grad():
         program = torch.onnx.export(Decoder().eval(), (), kwargs=example, dynamo=True, opset_version=OPSET,
                                     dynamic_shapes=dynamic, optimize=False, verbose=False)  # fmt: skip
+    divide(program.model.graph)
     return named(program.model, layers)
+
+
+def grouped(module: Any, query: Any, key: Any, value: Any, attention_mask: Any, scaling: float,
+            softcap: float | None = None, **rest: Any) -> tuple[Any, None]:  # fmt: skip
+    """Grouped-query attention (Ainslie et al. 2023) that reads keys and values where they are: the queries that share a
+    head lie below one another, where transformers' eager attention copies the whole cache for each of them.
+
+    query (batch, heads, length, width); key and value (batch, key-value heads, total, width); attention_mask
+    (batch, 1, length, total), added. Returns (batch, length, heads, width).
+    """
+    import torch
+
+    batch, heads, length, width = query.shape
+    shared = key.shape[1]
+    query = query.reshape(batch, shared, -1, width)
+    scores = torch.matmul(query, key.transpose(2, 3)) * scaling
+    if softcap is not None:
+        scores = torch.tanh(scores / softcap) * softcap
+    scores = scores.reshape(batch, heads, length, -1) + attention_mask
+    weights = torch.softmax(scores, dim=-1).reshape(batch, shared, heads // shared * length, -1)
+    return torch.matmul(weights, value).reshape(batch, heads, length, width).transpose(1, 2), None
+
+
+def divide(graph: Any) -> None:
+    """x · 1/√v as x / √v: the form of a root-mean-square norm that ONNX Runtime computes in one step."""
+    for node in list(graph):
+        if node.op_type != "Reciprocal":
+            continue
+        root, whole = node.inputs[0], node.outputs[0]
+        for use in list(whole.uses()):
+            other = next((value for value in use.node.inputs if value is not whole), None)
+            if use.node.op_type == "Mul" and other is not None:
+                use.node.op_type = "Div"
+                use.node.replace_input_with(0, other)
+                use.node.replace_input_with(1, root)
+        if not whole.uses():
+            graph.remove(node, safe=True)
 
 
 def text_config(config: Any) -> Any:

@@ -40,9 +40,9 @@ class Pieces:
         return onnx_ir.ExternalTensor(self.files[-1].name, start, len(content), dtype, shape=onnx_ir.Shape(shape),
                                       name=name, base_dir=self.path.parent)  # fmt: skip
 
-    def rows(self, nbytes: int, count: int) -> list[slice]:
-        """``count`` rows of ``nbytes`` each, in spans that fit a data file."""
-        span = max(1, self.limit // max(1, nbytes))
+    def rows(self, nbytes: int, count: int, together: int = 1) -> list[slice]:
+        """``count`` rows of ``nbytes`` each, in spans that fit a data file; ``together``: rows that no span parts."""
+        span = max(1, self.limit // max(1, nbytes * together)) * together
         return [slice(start, min(start + span, count)) for start in range(0, count, span)]
 
 
