@@ -199,7 +199,7 @@ def tail() -> list[str]:
         "arithmetic, and no speed of 4-bit arithmetic is claimed. Memory is private memory of the page's process above",
         "the empty page. Load is from the first request to the model ready, from this machine's own server; ACAI's",
         "holds every file against its sha256 and the model against a self-test as well. Q8_0 is an 8-bit download,",
-        "without a limit. Where a ratio is below the limit, wllama gained more from the second of two cores.",
+        "without a limit.",
     ]
 
 

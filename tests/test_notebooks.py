@@ -89,6 +89,14 @@ def test_committed(path):
 
 
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: f"{path.parent.name}-{path.stem}")
+def test_every_picture_can_be_read_aloud(path):
+    notebook = nbformat.read(path, as_version=4)
+    outputs = [output for cell in notebook.cells for output in cell.get("outputs", []) if "data" in output]
+    told = [output.metadata["image/png"].get("alt", "") for output in outputs if "image/png" in output.data]
+    assert all(len(alt.split()) > 3 for alt in told), told
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: f"{path.parent.name}-{path.stem}")
 def test_it_opens_with_its_question_and_closes_with_its_answer_in_both_languages(path):
     cells = nbformat.read(path, as_version=4).cells
     opening = cells[0].source

@@ -68,8 +68,8 @@ def _drawing() -> type[Figure]:
     class Drawing(Figure):
         caption = ""  # what stands below the panels
 
-        def _repr_png_(self) -> tuple[bytes, dict[str, int]]:
-            return rendered(self, "png"), {"width": round(96 * self.get_figwidth())}
+        def _repr_png_(self) -> tuple[bytes, dict[str, Any]]:
+            return rendered(self, "png"), {"width": round(96 * self.get_figwidth()), "alt": spoken(self)}
 
     return Drawing
 
@@ -101,8 +101,13 @@ def save(figure: Figure, folder: str | Path, name: str) -> Picture:
     files = {suffix: rendered(figure, suffix) for suffix in METADATA}
     for suffix, content in files.items():
         write_atomic(root() / folder / f"{name}.{suffix}", lambda path, data=content: path.write_bytes(data))
-    told = [*figure.get_suptitle().split("\n"), getattr(figure, "caption", "")]
-    return Picture(name, files["png"], round(figure.get_figwidth() * 96), " ".join(filter(None, told)))
+    return Picture(name, files["png"], round(figure.get_figwidth() * 96), spoken(figure))
+
+
+def spoken(figure: Figure) -> str:
+    """What a screen reader says of ``figure``: its title in both languages, or else its panels', and its caption."""
+    titles = figure.get_suptitle().split("\n") if figure.get_suptitle() else [axes.get_title() for axes in figure.axes]
+    return " ".join(filter(None, (*titles, getattr(figure, "caption", ""))))
 
 
 def rendered(figure: Figure, suffix: str) -> bytes:
