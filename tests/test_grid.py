@@ -1,11 +1,13 @@
 """The grid: every run once, readable ids, and finished work recognised by content."""
 
+import ast
+import dataclasses
 import json
 
 import pytest
 
 from llmini import grid
-from llmini.settings import UserError
+from llmini.settings import UserError, root
 
 
 def test_pocket_grid_is_what_the_report_needs():
@@ -100,3 +102,15 @@ def test_only_packages_that_make_numbers_make_runs_stale(tmp_path, monkeypatch):
         found.append(grid.fingerprint(name, "pocket", "allam_7b"))
     grid.fingerprint.cache_clear()
     assert found[0] == found[1] != found[2]
+
+
+@pytest.mark.parametrize("tier", ["pocket", "small", "full"])
+def test_a_notebook_started_by_a_job_plans_the_runs_of_the_job(tier):
+    """Default parameters are a reader's; where they differ from what a job plans, its line of the grid says so."""
+    for job in grid.jobs(tier):
+        cells = json.loads((root() / "notebooks" / job.notebook).read_text(encoding="utf8"))["cells"]
+        cell = next(cell for cell in cells if "parameters" in cell["metadata"].get("tags", []))
+        lines = ast.parse("".join(cell["source"])).body
+        defaults = {line.targets[0].id: ast.literal_eval(line.value) for line in lines}
+        started = dataclasses.replace(job, parameters={**defaults, **job.parameters})
+        assert {run.run_id for run in started.runs} == {run.run_id for run in job.runs}, job.name
