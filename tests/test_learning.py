@@ -181,7 +181,8 @@ def test_a_notebook_shows_figures_as_pictures(made, tmp_path, monkeypatch):
     monkeypatch.setenv("LLMINI_ROOT", str(tmp_path))
     figure = learning.curves(split(made[2], False))
     png, size = figure._repr_png_()
-    assert png[:4] == b"\x89PNG" and size == {"width": round(96 * 9.6)}
+    assert png[:4] == b"\x89PNG" and size["width"] == round(96 * 9.6)
+    assert size["alt"].startswith(figure.get_suptitle().split("\n")[0]) and figure.caption in size["alt"]
     assert png == style.save(figure, tmp_path, "curves").png
 
 
