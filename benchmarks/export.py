@@ -162,8 +162,8 @@ def verdict(runs: dict[tuple[str, int], dict], kinds: list[str], layers: list[in
         held = max(entry["logits"] for entry in proof.values() if entry["limit"])
         top = peaks[ends[1]]
         full = line((ends[0], peaks[ends[0]]["anonymous"]), (ends[1], top["anonymous"]))
-        writing = {count: max(step["anonymous"] for step in runs[kind, count]["steps"] if step["step"].startswith("wr"))
-                   for count in layers}  # fmt: skip
+        writing = {count: max(step["anonymous"] for step in runs[kind, count]["steps"]
+                              if step["step"].startswith("writing")) for count in layers}  # fmt: skip
         write = line((ends[0], writing[ends[0]]), (ends[1], writing[ends[1]]))
         most, whole, all_of_them, written = (
             value / 2**30 for value in (top["anonymous"], top["resident"], full, write))  # fmt: skip

@@ -40,15 +40,20 @@ def finish(run, notebook):
     record.write(run.folder)
 
 
-def test_snakemake_plans_every_job(checkout):
+def planned(checkout, core, *targets):
+    """The words of each line of Snakemake's dry run, its table of rules and counts among them."""
     done = subprocess.run(
         [sys.executable, "-m", "snakemake", "-s", "workflow/Snakefile", "--workflow-profile", "workflow/profiles/local",
-         "--dry-run", "--nolock", "--config", "tier=pocket", "core=false"],
+         "--dry-run", "--nolock", "--config", "tier=pocket", f"core={core}", "--", *targets],
         cwd=checkout, capture_output=True, text=True, env={**os.environ, "LLMINI_ROOT": str(checkout)},
     )  # fmt: skip
     text = done.stdout + done.stderr
     assert done.returncode == 0, text
-    table = [line.split() for line in text.splitlines()]
+    return [line.split() for line in text.splitlines()]
+
+
+def test_snakemake_plans_every_job(checkout):
+    table = planned(checkout, "false")
     wanted = Counter(job.family for job in grid.jobs("pocket"))
     assert {rule: [rule, str(count)] in table for rule, count in wanted.items()} == dict.fromkeys(wanted, True)
 
@@ -70,12 +75,7 @@ def test_a_finished_report_hides_no_missing_run(checkout):
     job = next(job for job in jobs if job.family == "prune")
     (job.runs[1].folder / "record.json").unlink()
     for target, last in (("results", "collect"), ("all", "report")):
-        done = subprocess.run(
-            [sys.executable, "-m", "snakemake", "-s", "workflow/Snakefile", "--workflow-profile",
-             "workflow/profiles/local", "--dry-run", "--nolock", "--config", "tier=pocket", "core=true", "--", target],
-            cwd=checkout, capture_output=True, text=True, env={**os.environ, "LLMINI_ROOT": str(checkout)},
-        )  # fmt: skip
-        table = [line.split() for line in (done.stdout + done.stderr).splitlines()]
+        table = planned(checkout, "true", target)
         assert ["prune", "1"] in table and [last, "1"] in table and not any(row[:1] == ["quant"] for row in table)
 
 

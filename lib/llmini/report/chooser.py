@@ -111,18 +111,32 @@ def knobs(results: Results, model: str = MAIN) -> Any:
     import ipywidgets
     from IPython.display import display
 
-    wide = {"style": {"description_width": "11em"}, "layout": ipywidgets.Layout(width="32em")}
-    names = [(labels.model(one, results.tier), one) for one in results.studied()] or [("none", model)]
+    wide = broad()
     parts = {
         "language": ipywidgets.Dropdown(options=[(f"{WORDS[one]} · {ARABIC[one]}", one) for one in LANGUAGES],
                                         value="both", description="language", **wide),
         "size": ipywidgets.FloatSlider(value=55, min=10, max=100, step=1, description="size at most, %", **wide),
         "memory": ipywidgets.FloatSlider(value=110, min=10, max=110, step=1, description="memory at most, %", **wide),
         "kept": ipywidgets.FloatSlider(value=90, min=0, max=100, step=1, description="kept at least, %", **wide),
-        "model": ipywidgets.Dropdown(options=names, value=names[0][1], description="model", **wide),
+        "model": studied(results, model),
     }  # fmt: skip
     out = ipywidgets.interactive_output(lambda **budget: display(show(table(results, **budget))), parts)
     return ipywidgets.VBox([*parts.values(), out])
+
+
+def broad() -> dict[str, Any]:
+    """How wide a knob and its name are."""
+    import ipywidgets
+
+    return {"style": {"description_width": "11em"}, "layout": ipywidgets.Layout(width="32em")}
+
+
+def studied(results: Results, model: str = MAIN) -> Any:
+    """A knob for the measured models; of ``model`` alone, called none, where there are none."""
+    import ipywidgets
+
+    names = [(labels.model(one, results.tier), one) for one in results.studied()] or [("none", model)]
+    return ipywidgets.Dropdown(options=names, value=names[0][1], description="model", **broad())
 
 
 def answer(results: Results, model: str = MAIN) -> Shown:

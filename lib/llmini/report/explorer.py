@@ -7,7 +7,7 @@ import os
 from typing import TYPE_CHECKING, Any
 
 from llmini.report import categories, labels, paired, retention
-from llmini.report.chooser import ARABIC, SESSION, WORDS
+from llmini.report.chooser import ARABIC, SESSION, WORDS, broad, studied
 from llmini.report.display import Shown, frame, number, show, span
 from llmini.report.figures_damage import MAIN, SPARSITIES
 
@@ -15,8 +15,6 @@ if TYPE_CHECKING:
     import pandas
 
     from llmini.report.measured import Results
-
-METHODS = (*labels.QUANT, *labels.PRUNE)
 
 
 def explorer(results: Results, model: str = MAIN) -> Any:
@@ -69,11 +67,10 @@ def knobs(results: Results, model: str = MAIN) -> Any:
     import ipywidgets
     from IPython.display import display
 
-    wide = {"style": {"description_width": "11em"}, "layout": ipywidgets.Layout(width="32em")}
-    names = [(labels.model(one, results.tier), one) for one in results.studied()] or [("none", model)]
-    methods = [(labels.method(one), one) for one in results.methods(METHODS)] or [("none", "wanda")]
+    wide = broad()
+    methods = [(labels.method(one), one) for one in results.methods(categories.METHODS)] or [("none", "wanda")]
     parts = {
-        "model": ipywidgets.Dropdown(options=names, value=names[0][1], description="model", **wide),
+        "model": studied(results, model),
         "method": ipywidgets.Dropdown(options=methods, value=methods[-1][1], description="method", **wide),
         "sparsity": ipywidgets.SelectionSlider(options=[(f"{100 * share:g} %", share) for share in SPARSITIES],
                                                value=0.5, description="sparsity", **wide),
