@@ -44,6 +44,9 @@ def test_tokenizers_keep_text_and_special_tokens(kind, tmp_path):
     tokenizer = AutoTokenizer.from_pretrained(tmp_path)
     text = "the bank lends 12 dinars. يقرض المصرف 12 دينار."
     assert tokenizer.decode(tokenizer(text)["input_ids"], skip_special_tokens=True).strip() == text
+    for word in ("واحدًا", "1250", "dinars"):  # a sentence goes on with its full stop: it has a token of its own
+        alone, stopped = (tokenizer(text, add_special_tokens=False)["input_ids"] for text in (word, f"{word}."))
+        assert stopped[: len(alone)] == alone and len(stopped) > len(alone)
     named = {name: token for name, token in vocabularies.KINDS[kind].items() if name.endswith("_token")}
     for name, token in named.items():
         assert getattr(tokenizer, name) == token

@@ -117,7 +117,10 @@ def _sentencepiece(kind: str) -> Any:
         "<start_of_turn>", "<end_of_turn>", "<start_of_image>", "<end_of_image>"]  # fmt: skip
     draft = Tokenizer(models.BPE(unk_token="<unk>"))
     draft.normalizer = normalizers.Replace(" ", "▁")
-    draft.pre_tokenizer = pre_tokenizers.Split("▁", "merged_with_next")
+    # sentencepiece makes no piece of a letter and a full stop: they are of two scripts.
+    draft.pre_tokenizer = pre_tokenizers.Sequence(
+        [pre_tokenizers.Split("▁", "merged_with_next"), pre_tokenizers.Punctuation("isolated")]
+    )
     draft.train_from_iterator(texts(), trainers.BpeTrainer(
         vocab_size=256 + len(special) + PIECES, special_tokens=[*special, *BYTES], show_progress=False,
     ))  # fmt: skip

@@ -74,10 +74,11 @@ def turn_ends(tokenizer: Any) -> list[int]:
 
 @functools.cache
 def questions() -> tuple[Any, ...]:
-    """Questions of the pocket world with short answers."""
+    """Questions of the pocket world with short answers in words: a number that is not in the English fails a filter."""
     from llmini.train import prompts
 
-    return tuple(prompt for prompt in prompts.pocket("gold") if prompt.reference and len(prompt.reference) < 60)
+    return tuple(prompt for prompt in prompts.pocket("gold")
+                 if 0 < len(prompt.reference) < 60 and not any(map(str.isdigit, prompt.reference)))  # fmt: skip
 
 
 def teach(model: Any, tokenizer: Any, steps: int) -> None:
