@@ -16,7 +16,7 @@ SIZES: dict[str, dict[tuple[str, ...], Any]] = {
     "curriculum.yaml": {("full", "stages", "arabic", "examples"): 240, ("full", "stages", "gulf", "examples"): 120,
                         ("full", "stages", "bahraini", "examples"): 120, ("full", "recipe", "accumulation"): 2},
     "encoders.yaml": {("full", "least"): 4, ("full", "epochs"): 0.02},
-    "translate.yaml": {("full", "supervise"): 300, ("full", "instructions"): 120, ("full", "test"): {"opus-100": 40},
+    "translate.yaml": {("full", "supervise"): 300, ("full", "instructions"): 360, ("full", "test"): {"opus-100": 40},
                        ("full", "max_new_tokens"): 48, ("full", "filters"): {"script": 0.0, "shortest": 0.0,
                                                                              "longest": 1000.0, "round_trip": 0}},
 }  # fmt: skip
