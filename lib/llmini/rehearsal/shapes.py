@@ -1,4 +1,4 @@
-"""Which hub ids a rehearsal needs, and their real configuration classes at a width of 128 and two layers."""
+"""Which hub ids a rehearsal needs, and their real configuration classes, narrow and with two layers."""
 
 from __future__ import annotations
 
@@ -55,15 +55,17 @@ def config(repository: str, vocabulary: int, tokens: dict[str, int | None]) -> A
     if made.kind in ENCODERS:
         return _encoder(made.kind, vocabulary, tokens)
     # Few heads: calibration over 128 windows of 2,048 tokens attends without a fused kernel, and on a CPU takes as long
-    # as there are heads. ALLaM's alone has the real width of 128; the others share keys and values, as theirs do.
+    # as there are heads. The sweep of sparsities is ALLaM's: a tenth of a row of 128 is too far from a tenth.
+    allam = made.kind == "llama2"
     common = {
-        "vocab_size": vocabulary, "hidden_size": WIDTH, "intermediate_size": INNER, "num_hidden_layers": LAYERS,
-        "num_attention_heads": 1 if made.kind == "llama2" else 2, "num_key_value_heads": 1,
+        "vocab_size": vocabulary, "hidden_size": 2 * WIDTH if allam else WIDTH,
+        "intermediate_size": 2 * INNER if allam else INNER, "num_hidden_layers": LAYERS,
+        "num_attention_heads": 1 if allam else 2, "num_key_value_heads": 1,
         "max_position_embeddings": POSITIONS, "tie_word_embeddings": made.tied,
         "bos_token_id": tokens["bos"], "eos_token_id": tokens["eos"], "pad_token_id": tokens["pad"],
     }  # fmt: skip
     wide = {"head_dim": 64}  # Gemma and Qwen3 have heads wider than their share
-    if made.kind == "llama2":
+    if allam:
         return transformers.LlamaConfig(**common, rope_parameters={"rope_type": "default", "rope_theta": 10_000.0})
     if made.kind == "llama3":
         rope = {"rope_type": "llama3", "rope_theta": 500_000.0, "factor": 8.0, "low_freq_factor": 1.0,
