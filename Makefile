@@ -67,7 +67,7 @@ test-all: lint browser  ## the slow suites too
 	$(BIN)/python -m pytest -n 2 --dist loadfile -m "slow or not slow"
 
 test-slurm: setup ## a small grid through a SLURM of one node, started here (root on Debian), with kills
-	$(BIN)/python -m pytest -m "slow or not slow" tests/test_slurm.py
+	$(BIN)/python -m pytest -rs -m "slow or not slow" tests/test_slurm.py
 
 rehearse: setup  ## the full tier's whole grid on made-up models of the real ids: no hub, no GPU
 	$(BIN)/python workflow/rehearse.py
