@@ -13,10 +13,9 @@ from pathlib import Path
 
 PROGRAMS = ("munged", "slurmctld", "slurmd", "sbatch", "squeue", "scontrol", "scancel")
 HOME = Path("/etc/slurm")
-NAME = "ClusterName=rehearsal"
 """Where SLURM's programs look: job steps are started without the environment that would name another place."""
-CONFIG = """\
-ClusterName=rehearsal
+NAME = "ClusterName=rehearsal"
+CONFIG = NAME + """
 SlurmctldHost={host}(127.0.0.1)
 SlurmUser=root
 SlurmdUser=root
