@@ -15,7 +15,8 @@ PROGRAMS = ("munged", "slurmctld", "slurmd", "sbatch", "squeue", "scontrol", "sc
 HOME = Path("/etc/slurm")
 """Where SLURM's programs look: job steps are started without the environment that would name another place."""
 NAME = "ClusterName=rehearsal"
-CONFIG = NAME + """
+CONFIG = """\
+{name}
 SlurmctldHost={host}(127.0.0.1)
 SlurmUser=root
 SlurmdUser=root
@@ -77,8 +78,8 @@ class Cluster:
             (folder / name).mkdir(parents=True)
         ports = [free_port() for _ in range(2)]
         memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") // 2**20 - 512
-        text = CONFIG.format(host=socket.gethostname().partition(".")[0], folder=folder, port=ports[0], other=ports[1],
-                             cpus=os.cpu_count(), memory=memory)  # fmt: skip
+        text = CONFIG.format(name=NAME, host=socket.gethostname().partition(".")[0], folder=folder, port=ports[0],
+                             other=ports[1], cpus=os.cpu_count(), memory=memory)  # fmt: skip
         self.written = {"slurm.conf": text, "gres.conf": GRES, "cgroup.conf": "CgroupAutomount=no\n"}
         (folder / "munge.key").write_bytes(os.urandom(128))
         (folder / "munge.key").chmod(0o400)
