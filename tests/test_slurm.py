@@ -152,6 +152,6 @@ def test_each_family_asks_for_its_gpu(cluster, tmp_path):
         until(look, running, "a job of each family", 120)
         assert "a100" in seen["quant"] and "t4" in seen["prune"]
     finally:
-        os.killpg(running.pid, signal.SIGINT)
-        running.wait(60)
         cluster.say("scancel", "--me")
+        os.killpg(running.pid, signal.SIGKILL)  # politely, it waits for its jobs
+        running.wait(60)
