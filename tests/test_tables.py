@@ -1,5 +1,6 @@
 """The study's tables rebuilt, the comparison tables, and their plain HTML."""
 
+import dataclasses
 import math
 from html.parser import HTMLParser
 
@@ -213,6 +214,14 @@ def test_calibration_means_and_spreads_are_over_seeds(found):
         found.divergence(found.run("allam_7b", "w4a16", calibration="ar", seed=seed), "ar").value for seed in (0, 1)
     ]
     assert row[("Seeds", "seeds")] == 2 and row[("Arabic", "KL")] == pytest.approx(sum(values) / 2)
+
+
+def test_a_gap_in_a_seed_leaves_no_mean_and_no_spread(found):
+    cells = {key: cell for key, cell in found.cells.items() if (key[1], key[4]) != ("kl_to_dense", "ar")}
+    table = comparisons.calibration_table(dataclasses.replace(found, cells=cells))
+    row = table.loc[("W4A16 (GPTQ)", "Arabic")]
+    assert math.isnan(row[("Arabic", "KL")]) and math.isnan(row[("Arabic", "s.d. KL")])
+    assert not math.isnan(row[("English", "s.d. KL")])
 
 
 def test_full_tier_sizes_are_in_the_studys_unit():

@@ -144,7 +144,8 @@ def calibration_table(results: Results, model: str = "allam_7b") -> pandas.DataF
                                      ("perplexity", [results.perplexity(run, code).value for run in runs]),
                                      ("accuracy, %", [results.mean(run, code).value for run in runs])):  # fmt: skip
                     row[(labels.LANGUAGES[code], name)] = statistics.fmean(values) if values else math.nan
-                    spread = statistics.stdev(values) if len(values) > 1 else math.nan
+                    gap = len(values) < 2 or any(map(math.isnan, values))
+                    spread = math.nan if gap else statistics.stdev(values)
                     row[(labels.LANGUAGES[code], f"s.d. {name}")] = spread
             rows.append(row)
     digits = {"seeds": 0, "KL": 4, "s.d. KL": 4, "accuracy, %": 1, "s.d. accuracy, %": 1, "s.d. perplexity": 3}
