@@ -134,6 +134,7 @@ def test_the_code_of_a_rehearsal_is_the_code(tmp_path):
                if (place / path.relative_to(root())).read_bytes() != path.read_bytes()]  # fmt: skip
     assert sorted(changed) == sorted(checkout.SIZES)
     assert not (place / "data" / "results").exists()
+    assert (place / "acai" / "app.js").is_file()  # the report reads what it draws
 
 
 @pytest.mark.slow

@@ -23,7 +23,7 @@ SIZES: dict[str, dict[tuple[str, ...], Any]] = {
 
 
 def make(folder: Path) -> Path:
-    """Copy code, workflow and notebooks to ``folder`` and link the data; returns it.
+    """Copy code, workflow and notebooks to ``folder``, link the data and the application; returns it.
 
     Every Python file and notebook is the checkout's, byte for byte. Only counts and one set of limits, listed in
     :data:`SIZES`, are smaller: made-up models translate nothing that a filter would keep.
@@ -42,6 +42,8 @@ def make(folder: Path) -> Path:
     for path in (root() / "data").iterdir():
         if path.name != "results" and not (folder / "data" / path.name).exists():
             (folder / "data" / path.name).symlink_to(path)
+    if not (folder / "acai").exists():
+        (folder / "acai").symlink_to(root() / "acai")  # the report draws its parts
     for name, changes in SIZES.items():
         path = folder / "lib" / "llmini" / "train" / name
         content = yaml.safe_load(path.read_text(encoding="utf8"))
