@@ -104,13 +104,23 @@ def test_only_packages_that_make_numbers_make_runs_stale(tmp_path, monkeypatch):
     assert found[0] == found[1] != found[2]
 
 
+def opening(notebook):
+    """A notebook's default parameters."""
+    cells = json.loads((root() / "notebooks" / notebook).read_text(encoding="utf8"))["cells"]
+    cell = next(cell for cell in cells if "parameters" in cell["metadata"].get("tags", []))
+    lines = ast.parse("".join(cell["source"])).body
+    return {line.targets[0].id: ast.literal_eval(line.value) for line in lines}
+
+
+def test_behaviour_is_measured_of_what_distillation_trains_by_default():
+    trained, measured = (opening(f"03_kd/{name}.ipynb") for name in ("02_distill", "03_behaviour"))
+    assert measured == {name: trained[name] for name in measured}
+
+
 @pytest.mark.parametrize("tier", ["pocket", "small", "full"])
 def test_a_notebook_started_by_a_job_plans_the_runs_of_the_job(tier):
     """Default parameters are a reader's; where they differ from what a job plans, its line of the grid says so."""
     for job in grid.jobs(tier):
-        cells = json.loads((root() / "notebooks" / job.notebook).read_text(encoding="utf8"))["cells"]
-        cell = next(cell for cell in cells if "parameters" in cell["metadata"].get("tags", []))
-        lines = ast.parse("".join(cell["source"])).body
-        defaults = {line.targets[0].id: ast.literal_eval(line.value) for line in lines}
+        defaults = opening(job.notebook)
         started = dataclasses.replace(job, parameters={**defaults, **job.parameters})
         assert {run.run_id for run in started.runs} == {run.run_id for run in job.runs}, job.name

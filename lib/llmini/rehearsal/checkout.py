@@ -39,11 +39,11 @@ def make(folder: Path) -> Path:
         else:
             shutil.copyfile(source, target)
     (folder / "data").mkdir(exist_ok=True)
-    for path in (root() / "data").iterdir():
-        if path.name != "results" and not (folder / "data" / path.name).exists():
-            (folder / "data" / path.name).symlink_to(path)
-    if not (folder / "acai").exists():
-        (folder / "acai").symlink_to(root() / "acai")  # the report draws its parts
+    linked = [path for path in (root() / "data").iterdir() if path.name != "results"]
+    for path in (*linked, root() / "acai"):  # the report draws the application's parts
+        place = folder / path.relative_to(root())
+        if not place.exists():
+            place.symlink_to(path)
     for name, changes in SIZES.items():
         path = folder / "lib" / "llmini" / "train" / name
         content = yaml.safe_load(path.read_text(encoding="utf8"))
