@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
-WIDTH, INNER, HEADS, LAYERS, POSITIONS = 128, 256, 4, 2, 8192
+WIDTH, INNER, ENCODER_HEADS, LAYERS, POSITIONS = 128, 256, 4, 2, 8192
 GATED = ("meta-llama/Llama-3.1-8B-Instruct", "google/gemma-3-12b-it", "google/gemma-3-270m-it", "google/gemma-3-1b-it")
 """Ids whose licence has to be accepted on the hub."""
 
@@ -104,7 +104,7 @@ def _encoder(kind: str, vocabulary: int, tokens: dict[str, int | None]) -> Any:
         labels = {"num_labels": 2, "id2label": {0: "NEGATIVE", 1: "POSITIVE"},
                   "label2id": {"NEGATIVE": 0, "POSITIVE": 1}} if kind == "distilbert_sst2" else {}  # fmt: skip
         return transformers.DistilBertConfig(
-            vocab_size=vocabulary, dim=WIDTH, hidden_dim=INNER, n_layers=LAYERS, n_heads=HEADS,
+            vocab_size=vocabulary, dim=WIDTH, hidden_dim=INNER, n_layers=LAYERS, n_heads=ENCODER_HEADS,
             max_position_embeddings=512, pad_token_id=tokens["pad"], **labels,
         )  # fmt: skip
     name, positions = ("XLMRoberta", 514) if kind == "xlmr" else ("Bert", 512)
@@ -112,7 +112,7 @@ def _encoder(kind: str, vocabulary: int, tokens: dict[str, int | None]) -> Any:
     return getattr(transformers, f"{name}Config")(
         vocab_size=vocabulary, hidden_size=WIDTH, intermediate_size=INNER,
         num_hidden_layers=8 if kind == "xlmr" else LAYERS,  # AfriBERTa-base's eight: the grid has students of six
-        num_attention_heads=HEADS, max_position_embeddings=positions, pad_token_id=tokens["pad"],
+        num_attention_heads=ENCODER_HEADS, max_position_embeddings=positions, pad_token_id=tokens["pad"],
         type_vocab_size=1 if kind == "xlmr" else 2, **ends,
     )  # fmt: skip
 

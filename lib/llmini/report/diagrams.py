@@ -17,7 +17,7 @@ HUES = {"data": "#DDDDDD", "code": "#BBE3F5", "act": "#E8F0C4", "result": "#FBD9
 INK, EDGE = "#222222", "#777777"
 INSTEAD = "One of six drawn in place of the study's diagrams, its Figures 2 to 7."
 TITLE, LINE = 8.5, 7.2  # points
-GAP = 0.16  # of a line of small text, in the diagram's units (tenths of an inch are 0.1)
+GAP, HEAD = 0.16, 0.17  # of a line of small text and of a title, in inches
 
 
 class Box(NamedTuple):
@@ -46,9 +46,9 @@ def column(x: float, y: float, width: float, boxes: Iterable[tuple[str, str, Seq
     """Boxes (key, title, lines, hue) below each other from (x, y), each as high as its text."""
     out = {}
     for key, title, lines, hue in boxes:
-        wrapped = wrap(lines, width)
-        height = 0.36 + GAP * len(wrapped) + (0.06 if wrapped else 0)
-        out[key] = Box(x, y, width, height, title, wrapped, hue)
+        wrapped, headed = wrap(lines, width), textwrap.fill(title, round(width * 12))
+        height = 0.36 + HEAD * headed.count("\n") + GAP * len(wrapped) + (0.06 if wrapped else 0)
+        out[key] = Box(x, y, width, height, headed, wrapped, hue)
         y -= height + air
     return out
 
@@ -95,12 +95,13 @@ def _box(panel: Axes, box: Box) -> None:
     corner = (box.x, box.y - box.height)
     panel.add_patch(FancyBboxPatch(corner, box.width, box.height, linewidth=0.8, zorder=2, **frame))
     middle = box.x + box.width / 2
-    high = box.y - 0.19 if box.lines else box.y - box.height / 2
+    more = HEAD * box.title.count("\n")
+    high = box.y - 0.19 - more / 2 if box.lines else box.y - box.height / 2
     words = {"fontsize": TITLE, "fontweight": "bold", "color": INK, "zorder": 3}
     panel.text(middle, high, box.title, ha="center", va="center", **words)
     for place, line in enumerate(box.lines):
-        panel.text(box.x + 0.08, box.y - 0.42 - GAP * place, line, ha="left", va="center", fontsize=LINE, color=INK,
-                   zorder=3)  # fmt: skip
+        panel.text(box.x + 0.08, box.y - 0.42 - more - GAP * place, line, ha="left", va="center", fontsize=LINE,
+                   color=INK, zorder=3)  # fmt: skip
 
 
 def _arrow(panel: Axes, start: Box, end: Box, arrow: Arrow) -> None:

@@ -125,16 +125,9 @@ def pipelines() -> Figure:
         keys = [notebook, *lane]
         arrows += [Arrow(one, other) for one, other in pairwise(keys)]
         y -= boxes[notebook].height + 0.3
-    boxes = {key: box._replace(title=_short(box)) for key, box in boxes.items()}
     return draw(boxes, arrows, "What a run does, in each family", "خطوات التجربة في كل عائلة",
                 "Read from the code cells of the notebooks, under their own headings: a box holds the functions that a "
                 "part calls, in order.")  # fmt: skip
-
-
-def _short(box: Box) -> str:
-    """A title cut to its box."""
-    letters = round(box.width * 13)
-    return box.title if len(box.title) <= letters else f"{box.title[: letters - 1].rsplit(' ', 1)[0]} …"
 
 
 def stages(tier: str = "pocket") -> Figure:
