@@ -205,6 +205,17 @@ def test_promote_refuses_a_notebook_edited_since(checkout):
         publish.promote(checkout / "executed.ipynb", checkout / "committed.ipynb")
 
 
+def test_promote_takes_a_run_made_before_a_default_changed(checkout):
+    output = nbformat.v4.new_output("execute_result", {"text/plain": "2"}, execution_count=2)
+    nbformat.write(notebook([output]), checkout / "executed.ipynb")
+    edited = notebook()
+    edited.cells[0].source = "a = 3  # another default: the run was told its own"
+    nbformat.write(edited, checkout / "committed.ipynb")
+    publish.promote(checkout / "executed.ipynb", checkout / "committed.ipynb")
+    cells = nbformat.read(checkout / "committed.ipynb", as_version=4).cells
+    assert cells[0].source.startswith("a = 3") and cells[1].outputs[0].data["text/plain"] == "2"
+
+
 def test_unknown_tier(capsys, monkeypatch):
     monkeypatch.setattr(sys, "argv", ["study.py", "--tier", "mega"])
     assert study.main() == 2

@@ -127,7 +127,8 @@ def copy(source: Path, target: Path) -> Path:
 def promote(executed: Path, committed: Path) -> Path:
     """Put the outputs of an executed notebook into the committed one, without what changes from run to run.
 
-    Prose may have been edited since the run; code may not. Raises UserError when it was.
+    Prose and default parameters may have been edited since the run, which was told its own; other code may not.
+    Raises UserError when it was.
     """
     source = nbformat.read(executed, as_version=4)
     target = nbformat.read(committed, as_version=4)
@@ -136,7 +137,8 @@ def promote(executed: Path, committed: Path) -> Path:
          if cell.cell_type == "code" and "injected-parameters" not in cell.metadata.get("tags", [])]
         for notebook in (source, target)
     )  # fmt: skip
-    if [cell.source for cell in ran] != [cell.source for cell in code]:
+    if len(ran) != len(code) or any(done.source != cell.source for done, cell in zip(ran, code, strict=True)
+                                    if "parameters" not in cell.metadata.get("tags", [])):  # fmt: skip
         raise UserError(f"{committed.relative_to(root())} was edited after it ran: run `make study-all` again")
     for cell, done in zip(code, ran, strict=True):
         cell.outputs, cell.execution_count = done.outputs, done.execution_count
