@@ -18,6 +18,7 @@ import platform
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from typing import Any
 
 from results import write
@@ -131,13 +132,12 @@ def build_meta(shape: str) -> dict[str, tuple[int, int]]:
     return {name: (one.out_features, one.in_features) for name, one in layers.decoder_linears(model).items()}
 
 
-def measure(told: argparse.Namespace) -> list[str]:
-    """The table's lines."""
+def measure(told: argparse.Namespace) -> Iterator[str]:
+    """The table's lines, as they are measured."""
     import torch
 
     gpu = torch.cuda.get_device_name() if torch.cuda.is_available() else ""
     few, more = told.layers
-    lines = []
     for shape in told.shapes:
         whole = SHAPES[shape]["num_hidden_layers"]
         passes = [alone(shape, "forwards", number, told) for number in (few, more)]
@@ -149,10 +149,8 @@ def measure(told: argparse.Namespace) -> list[str]:
             peak = runs[1]["gpu"] / 2**30 if gpu else (runs[1]["host"] - runs[0]["host"]) / (more - few) / 2**30
             share = next((f"{operations(shape, told) / layer / peak16:.0%}" for name, peak16 in PEAKS.items()
                           if name in gpu), "")  # fmt: skip
-            lines.append(f"| {SHAPES[shape]['label']} | {method} | {each:.1f} | {each / layer:.2f} | {total / 60:.1f} "
-                         f"| {peak:.2f} | {share} |")  # fmt: skip
-            print(lines[-1], flush=True)
-    return lines
+            yield (f"| {SHAPES[shape]['label']} | {method} | {each:.1f} | {each / layer:.2f} | {total / 60:.1f} "
+                   f"| {peak:.2f} | {share} |")  # fmt: skip
 
 
 def main() -> None:
@@ -178,20 +176,22 @@ def main() -> None:
         return
     told.vocabulary = told.vocabulary or (0 if cuda else CPU["vocab_size"])
     device = torch.cuda.get_device_name() if cuda else f"CPU ({platform.machine()}, {torch.get_num_threads()} threads)"
-    lines = measure(told)
     memory = "peak GiB of the device" if cuda else "GiB a layer adds to the resident peak"
-    if told.print:
-        return
-    write(TITLE, [
-        "", "`python benchmarks/scale.py`", "",
+    lines = [
+        "", f"`{' '.join(['python benchmarks/scale.py', *sys.argv[1:]])}`", "",
         f"{device}, torch {torch.__version__}; {told.samples} windows of {told.length} tokens, random bf16 weights. "
         f"Compressed with {told.layers[0]} and with {told.layers[1]} layers: their difference is a layer's cost, and "
         "minutes of the whole model are extrapolated from it, not measured. \"Against forwards\": of two plain passes "
         "of the layer over the same windows."
         + ("" if cuda else " On a CPU these figures rank the methods; they say nothing of a GPU."),
         "", f"| shape | method | seconds a layer | against forwards | minutes, all layers (extrapolated) | {memory} "
-        "| forwards' share of the 16-bit peak |", "|---|---|---|---|---|---|---|", *lines,
-    ])  # fmt: skip
+        "| forwards' share of the 16-bit peak |", "|---|---|---|---|---|---|---|",
+    ]  # fmt: skip
+    for line in measure(told):  # written one by one: what was measured stays when a later case fails
+        lines.append(line)
+        print(line, flush=True)
+        if not told.print:
+            write(TITLE, lines)
 
 
 if __name__ == "__main__":
