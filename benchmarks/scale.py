@@ -21,7 +21,7 @@ import time
 from collections.abc import Iterator
 from typing import Any
 
-from results import write
+from results import read, write
 
 SHAPES: dict[str, dict[str, Any]] = {
     "7b": {"label": "7B (ALLaM's: 4096 wide, 32 layers)", "class": "Llama", "hidden_size": 4096,
@@ -177,8 +177,8 @@ def main() -> None:
     told.vocabulary = told.vocabulary or (0 if cuda else CPU["vocab_size"])
     device = torch.cuda.get_device_name() if cuda else f"CPU ({platform.machine()}, {torch.get_num_threads()} threads)"
     memory = "peak GiB of the device" if cuda else "GiB a layer adds to the resident peak"
-    lines = [
-        "", f"`{' '.join(['python benchmarks/scale.py', *sys.argv[1:]])}`", "",
+    head = [
+        "", "`python benchmarks/scale.py --shapes … --methods …`", "",
         f"{device}, torch {torch.__version__}; {told.samples} windows of {told.length} tokens, random bf16 weights. "
         f"Compressed with {told.layers[0]} and with {told.layers[1]} layers: their difference is a layer's cost, and "
         "minutes of the whole model are extrapolated from it, not measured. \"Against forwards\": of two plain passes "
@@ -187,11 +187,13 @@ def main() -> None:
         "", f"| shape | method | seconds a layer | against forwards | minutes, all layers (extrapolated) | {memory} "
         "| forwards' share of the 16-bit peak |", "|---|---|---|---|---|---|---|",
     ]  # fmt: skip
+    known = read(TITLE)  # cases of an earlier start stay, if it measured in the same way on the same device
+    lines = {tuple(line.split("|")[1:3]): line for line in known[len(head) :]} if known[: len(head)] == head else {}
     for line in measure(told):  # written one by one: what was measured stays when a later case fails
-        lines.append(line)
+        lines[tuple(line.split("|")[1:3])] = line
         print(line, flush=True)
         if not told.print:
-            write(TITLE, lines)
+            write(TITLE, [*head, *lines.values()])
 
 
 if __name__ == "__main__":
