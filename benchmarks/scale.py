@@ -180,9 +180,9 @@ def main() -> None:
     head = [
         "", "`python benchmarks/scale.py --shapes … --methods …`", "",
         f"{device}, torch {torch.__version__}; {told.samples} windows of {told.length} tokens, random bf16 weights. "
-        f"Compressed with {told.layers[0]} and with {told.layers[1]} layers: their difference is a layer's cost, and "
-        "minutes of the whole model are extrapolated from it, not measured. \"Against forwards\": of two plain passes "
-        "of the layer over the same windows."
+        f"Compressed with {told.layers[0]} and with {told.layers[1]} layers, each once: their difference is a layer's "
+        "cost, and minutes of the whole model are extrapolated from it, not measured. \"Against forwards\": of two "
+        "plain passes of the layer over the same windows."
         + ("" if cuda else " On a CPU these figures rank the methods; they say nothing of a GPU."),
         "", f"| shape | method | seconds a layer | against forwards | minutes, all layers (extrapolated) | {memory} "
         "| forwards' share of the 16-bit peak |", "|---|---|---|---|---|---|---|",
