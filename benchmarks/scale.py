@@ -149,8 +149,8 @@ def measure(told: argparse.Namespace) -> Iterator[str]:
             peak = runs[1]["gpu"] / 2**30 if gpu else (runs[1]["host"] - runs[0]["host"]) / (more - few) / 2**30
             share = next((f"{operations(shape, told) / layer / peak16:.0%}" for name, peak16 in PEAKS.items()
                           if name in gpu), "")  # fmt: skip
-            yield (f"| {SHAPES[shape]['label']} | {method} | {each:.1f} | {each / layer:.2f} | {total / 60:.1f} "
-                   f"| {peak:.2f} | {share} |")  # fmt: skip
+            spent = f"{each:.1f} | {each / layer:.2f} | {total / 60:.1f}" if each > 0 else "too little to tell | | "
+            yield f"| {SHAPES[shape]['label']} | {method} | {spent} | {peak:.2f} | {share} |"
 
 
 def main() -> None:
