@@ -7,17 +7,21 @@ from pathlib import Path
 RESULTS = Path(__file__).with_name("RESULTS.md")
 
 
+def sections() -> list[str]:
+    """What stands in RESULTS.md: its head, then each section from its title's words on."""
+    text = RESULTS.read_text(encoding="utf8") if RESULTS.is_file() else "# Benchmarks\n\nEach section is one command.\n"
+    return text.split("\n## ")
+
+
 def read(title: str) -> list[str]:
     """The lines of a section below its title, as they stand in RESULTS.md; none of a section that is not there."""
-    text = RESULTS.read_text(encoding="utf8") if RESULTS.is_file() else ""
-    found = [part.rstrip().split("\n") for part in text.split("\n## ")]
+    found = [part.rstrip().split("\n") for part in sections()]
     return next((lines for first, *lines in found if f"## {first}" == title), [])
 
 
 def write(title: str, lines: list[str]) -> None:
     """Put a section, its title and its lines, into RESULTS.md in place of its last version."""
-    text = RESULTS.read_text(encoding="utf8") if RESULTS.is_file() else "# Benchmarks\n\nEach section is one command.\n"
-    parts = [part for part in text.split("\n## ") if f"## {part}".split("\n")[0] != title]
+    parts = [part for part in sections() if f"## {part}".split("\n")[0] != title]
     section = "\n".join([title, *lines])
     RESULTS.write_text("\n## ".join(parts).rstrip() + "\n\n" + section + "\n", encoding="utf8")
 

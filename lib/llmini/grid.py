@@ -262,7 +262,7 @@ def fingerprint(notebook: str, tier: str, model: str) -> str:
         digest.update(f"{file.relative_to(root())}\0".encode() + file.read_bytes())
     lock = (root() / "requirements.lock").read_text(encoding="utf8").splitlines()
     digest.update("\n".join(line for line in lock if line.partition("==")[0] in LOCKED).encode())
-    digest.update(code_cells(root() / "notebooks" / notebook).encode())
+    digest.update("\n\n".join(code_cells(root() / "notebooks" / notebook)).encode())
     for file in sorted(data("pocket", "models", model).glob("*.safetensors")) if tier == "pocket" else []:
         digest.update(file.read_bytes())
     return digest.hexdigest()
@@ -276,8 +276,9 @@ def files(sources: Iterable[str], without: Iterable[str] = ()) -> list[Path]:
     return [file for file in found if file.is_file() and file.suffix in HASHED and file not in left]
 
 
-def code_cells(notebook: Path) -> str:
-    """The code of a notebook, without outputs, prose and default parameters (each run holds its own options)."""
+def code_cells(notebook: Path) -> list[str]:
+    """The code of a notebook, without outputs, prose and parameters (each run holds its own options)."""
     cells = json.loads(notebook.read_text(encoding="utf8"))["cells"]
-    code = [c for c in cells if c["cell_type"] == "code" and "parameters" not in c["metadata"].get("tags", [])]
-    return "\n\n".join("".join(cell["source"]) for cell in code)
+    code = [c for c in cells if c["cell_type"] == "code"
+            and {"parameters", "injected-parameters"}.isdisjoint(c["metadata"].get("tags", []))]  # fmt: skip
+    return ["".join(cell["source"]) for cell in code]
