@@ -328,7 +328,7 @@ def test_methods_without_text(place, capsys, argv):
 
 @pytest.mark.parametrize(("signal", "said", "code"), [((), "stopped", 130), (("SIGTERM",), "stopped by SIGTERM", 143)])
 def test_an_interrupted_import_is_an_interruption(signal, said, code, monkeypatch, capsys):
-    def command(options):
+    def command(options, stops):
         try:
             raise KeyboardInterrupt(*signal)
         except KeyboardInterrupt as stop:
@@ -340,7 +340,7 @@ def test_an_interrupted_import_is_an_interruption(signal, said, code, monkeypatc
 
 
 def test_an_import_that_drops_the_interruption(monkeypatch, capsys):
-    def command(options):
+    def command(options, stops):
         try:
             os.kill(os.getpid(), signal.SIGINT)
             time.sleep(10)
@@ -355,6 +355,31 @@ def test_an_import_that_drops_the_interruption(monkeypatch, capsys):
     finally:
         signal.signal(signal.SIGINT, before)
     assert capsys.readouterr().err.strip() == "llmini: stopped: nothing was written"
+
+
+def test_an_interruption_that_is_dropped_without_a_trace(place):
+    """As in a callback of native code, where Python prints an exception and goes on: the next step does not begin."""
+    before = listing(place)
+    code = f"""
+import os, signal, sys
+from llmini import cli
+from llmini.compress import checkpoint
+whole = checkpoint.warm
+def warm(asked):
+    whole(asked)
+    try:
+        os.kill(os.getpid(), signal.SIGINT)
+        signal.pause()
+    except BaseException:
+        pass
+checkpoint.warm = warm
+signal.signal(signal.SIGINT, signal.default_int_handler)
+sys.exit(cli.main(["./model", *{W4A16}, "--output", "out"]))
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=600)
+    assert done.returncode == 130, done.stderr
+    assert done.stderr.strip() == "llmini: stopped: nothing was written"
+    assert listing(place) == before
 
 
 def test_overwrite_replaces_only_what_it_wrote(place, capsys):

@@ -34,7 +34,7 @@ def main(argv: list[str] | None = None) -> int:
     stops: list[KeyboardInterrupt] = []
     try:
         with quiet(), noticed(stops):
-            return command(command_line.parser().parse_args(argv))
+            return command(command_line.parser().parse_args(argv), stops)
     except UserError as fault:
         return say_fault(" ".join(str(fault).split()), 2)
     except KeyboardInterrupt as fault:
@@ -55,7 +55,7 @@ def main(argv: list[str] | None = None) -> int:
 
 @contextlib.contextmanager
 def noticed(stops: list[KeyboardInterrupt]) -> Iterator[None]:
-    """Within the block a Ctrl-C is also put into ``stops``: some imports drop the exception and raise their own."""
+    """Within the block a Ctrl-C is also put into ``stops``: some imports drop the exception, or raise their own."""
 
     def stop(number: int, frame: object) -> None:
         stops.append(KeyboardInterrupt())
@@ -94,8 +94,8 @@ def say_fault(line: str, code: int) -> int:
     return code
 
 
-def command(arguments: argparse.Namespace) -> int:
-    """Do what the arguments ask for."""
+def command(arguments: argparse.Namespace, stops: list[KeyboardInterrupt]) -> int:
+    """Do what the arguments ask for; a Ctrl-C in ``stops`` that was dropped on the way counts at the next step."""
     if arguments.list:
         print(catalogue())
         return 0
@@ -125,7 +125,7 @@ def command(arguments: argparse.Namespace) -> int:
         return 0
     from llmini.compress import checkpoint
 
-    steps = Steps()
+    steps = Steps(stops)
     made = checkpoint.compress(
         arguments.model, output, tier=tier, quant=arguments.quant, prune=arguments.prune,
         prune_config=arguments.prune_config, quant_config=arguments.quant_config,
@@ -141,16 +141,22 @@ def command(arguments: argparse.Namespace) -> int:
 
 
 class Steps:
-    """Prints each step as it begins, and how long the whole took."""
+    """Prints each step as it begins, and how long the whole took; no step begins after a Ctrl-C in ``stops``."""
 
-    def __init__(self) -> None:
+    def __init__(self, stops: list[KeyboardInterrupt]) -> None:
         self.start = time.perf_counter()
+        self.stops = stops
 
     def __call__(self, line: str) -> None:
-        print(f"[{time.perf_counter() - self.start:6.1f} s] {line}", flush=True)
+        if self.stops:
+            raise self.stops[0]
+        self.say(line)
 
     def finish(self) -> None:
-        self("done")
+        self.say("done")
+
+    def say(self, line: str) -> None:
+        print(f"[{time.perf_counter() - self.start:6.1f} s] {line}", flush=True)
 
 
 def summary(made: Path, shown: Path) -> None:
