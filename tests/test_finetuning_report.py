@@ -1,9 +1,11 @@
 """The study's fine-tuning tables, the claims with their verdicts, figures and answers, from a made-up table."""
 
+import json
 import math
 import re
 
 import matplotlib
+import pandas
 import pytest
 
 import reporting
@@ -233,6 +235,12 @@ def test_the_sweep_holds_every_seed_and_both_ends(found):
     speed = finetuning_merge.translators_table(found)["speed, times the teacher's"]
     assert speed["Teacher, FP8"] == pytest.approx(1.8)
     one = merged()
+    partly = one[one["method"].isin(["translator", "slerp"])].copy()  # a start of one's own with fewer pairs
+    partly[["run_id", "variant"]] += "-share0.4"
+    partly["params"] = [json.dumps({**json.loads(params), "share": 0.4}) for params in partly["params"]]
+    both = build(pandas.concat([one, partly.assign(value=0.0)]), None)
+    assert finetuning_merge.sweep(both) == swept
+    assert finetuning_merge.translators_table(both).equals(finetuning_merge.translators_table(build(one, None)))
     part = build(one[~one["variant"].str.endswith("t1") & ~one["variant"].str.contains("t1-")], None)
     assert finetuning_merge.sweep_answer(part).text.startswith("Not measured.")
 

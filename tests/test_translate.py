@@ -103,6 +103,7 @@ def test_pairs_are_held_apart_and_say_the_same():
         assert rules.numbers(pair.en) == rules.numbers(pair.ar), pair
     assert text.tested("pocket") == tested and text.taught("pocket") == taught
     assert {prompt.source for prompt in text.instructions("pocket", 50)} <= set(told["sources"])
+    assert text.taught("pocket", 0.25) == taught[:300] and text.supervised("pocket", 0.1) == supervised[:130]
     with pytest.raises(UserError, match="no kind 'poem'"):
         text.world("test", {"poem": 1})
 
@@ -135,7 +136,13 @@ def test_the_plan():
     assert translate_runs.find(runs, "base", seed=1).method == "base"
     full = translate_runs.plan("full", "lfm2_350m", "command_a_translate", quant="w8a8")
     assert [run.model for run in full[:4]] == ["command_a_translate"] * 2 + ["lfm2_1_2b"] * 2
-    for options, words in (({"quant": "int4"}, "not 'int4'"), ({"t": "2"}, "t is 2")):
+    part = translate_runs.plan("pocket", "qwen2_5_7b_instruct", t="0.5", share=0.4)
+    assert [run.variant for run in part] == ["teacher-share0.4", "fp8-share0.4", "translator_base",
+                                             "translator-share0.4", "base", "tuned-share0.4", "slerp-share0.4-t0.5"]
+    full = translate_runs.plan("full", "lfm2_350m", "command_a_translate", share=0.4)  # a teacher that learns nothing
+    assert [run.variant for run in full[:2]] == ["teacher", "fp8-share0.4"]
+    for options, words in (({"quant": "int4"}, "not 'int4'"), ({"t": "2"}, "t is 2"), ({"share": 0}, "not 0"),
+                           ({"share": 1.5}, "not 1.5"), ({"share": "half"}, "not half")):  # fmt: skip
         with pytest.raises(UserError, match=words):
             translate_runs.plan("pocket", "qwen2_5_7b_instruct", **options)
 
@@ -208,6 +215,18 @@ def test_the_whole_chain_is_made_once_and_its_ends_are_the_parents(tiny, models,
     monkeypatch.setattr(translate.Translator, "answers", None)  # nothing may be translated
     assert translate_runs.checkpoint(last, tiny) == made
     assert {path: stamps(path) for path in before} == before and all(before.values())
+
+
+def test_a_share_of_the_pairs_teaches_other_checkpoints(tiny):
+    runs = tuple(translate_runs.plan("pocket", "student", "teacher", t="0.5", share=0.5))
+    small, quantized = (translate_runs.find(runs, name) for name in ("translator", "fp8"))
+    assert translate_runs.checkpoint(small, runs).parent.name == "pocket-merge-student-translator-share0.5"
+    told = text.settings("pocket")
+    assert len(translate.stored(quantized.folder / "supervision")) == told["supervise"] // 2
+    made = json.loads((translate_runs.find(runs, "teacher").folder / "checkpoint" / "training.json").read_text())
+    assert made["examples"] == told["teach"]  # half of the pairs, in both directions
+    rows = translate.translated(small.folder / "checkpoint", small.folder / "arabic", "pocket", 0.5)
+    assert len(rows) == told["instructions"] // 2
 
 
 def test_a_translator_is_scored_and_an_interrupted_one_goes_on(tiny, monkeypatch):

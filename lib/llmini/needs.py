@@ -174,17 +174,17 @@ def merging(run: Run, found: plan.Shape, told: dict[str, Any], job: Job, device:
     base = Work(START, stored=2 * found.nbytes)
     score = costs.decode(found, 2 * sum(told_here["test"].values()) * cached / 32, 32)
     gpu, disk, work, why = found.nbytes + work_space(found), 0, base + score, ""
+    share = run.options.get("share", 1)
     if run.method in ("fp8", "w8a8"):
-        sentences = told_here["supervise"]
-        work += costs.decode(found, sentences * cached / 32, 32)
+        work += costs.decode(found, share * told_here["supervise"] * cached / 32, 32)
         disk = stored(found, run)
         if run.method == "fp8" and not device.fp8:
             why = f"{device.name} has no FP8 arithmetic: give the grid entry quant: w8a8"
     elif run.method == "translator":
-        work += costs.training(found, 2 * told_here["supervise"] * 60, adapter=run.tier != "pocket")
+        work += costs.training(found, share * 2 * told_here["supervise"] * 60, adapter=run.tier != "pocket")
         gpu, disk = gpu + activations(found), found.nbytes
     elif run.method == "tuned":
-        count = told_here["instructions"]
+        count = share * told_here["instructions"]
         work += costs.training(found, count * 200, adapter=run.tier != "pocket") + measuring(found, told)
         gpu, disk = gpu + activations(found), found.nbytes
     elif run.method == "slerp":

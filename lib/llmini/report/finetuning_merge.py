@@ -28,12 +28,20 @@ HUE = "#785EF0"
 
 def runs(results: Results, method: str) -> list[str]:
     """Run ids of a method of the merge family."""
-    return list(results.select(family="merge", method=method).index)
+    found = whole(results)
+    return list(dict.fromkeys(found.loc[found["method"] == method, "run_id"]))
+
+
+def whole(results: Results) -> pandas.DataFrame:
+    """Measurements of the merge family, without the runs that used but a share of the pairs."""
+    found = results.rows[results.rows["family"] == "merge"]
+    return found[~found["params"].astype(str).str.contains('"share"')]
 
 
 def translators_table(results: Results) -> pandas.DataFrame:
     """chrF of each direction, KL to the dense teacher and speed of those that translate."""
-    rows, found = [], results.rows[(results.rows["family"] == "merge") & (results.rows["metric"] == "chrf")]
+    rows, found = [], whole(results)
+    found = found[found["metric"] == "chrf"]
     sides = list(dict.fromkeys((row.task, row.language) for row in found.itertuples()))
     first = average([results.cell(run, "tokens_per_second").value for run in runs(results, "teacher")])
     for method, words in TRANSLATORS.items():
@@ -56,8 +64,8 @@ def translators_table(results: Results) -> pandas.DataFrame:
 def sweep(results: Results) -> dict[float, dict[str, list[float]]]:
     """t -> language -> benchmark means of the merged models, percent, one for a seed."""
     out: dict[float, dict[str, list[float]]] = {}
-    heads = results.rows[(results.rows["family"] == "merge") & (results.rows["method"] == "slerp")]
-    for row in heads.drop_duplicates("run_id").itertuples():
+    heads = whole(results)
+    for row in heads[heads["method"] == "slerp"].drop_duplicates("run_id").itertuples():
         cells = out.setdefault(float(json.loads(row.params)["t"]), {code: [] for code in SIDES.values()})
         for skill, code in SIDES.items():
             cells[code] += finetuning_paired.known([finetuning_paired.score(results, row.run_id, skill).value])

@@ -114,9 +114,12 @@ def train(start: Path, output: Path, examples: Sequence[Example], told: Recipe, 
     return made
 
 
-def teach(model: str, tier: str, output: Path) -> Path:
-    """The dense teacher: tuned on gold pairs in both directions, or as it is where translate.yaml gives it none."""
-    pairs = translate_text.taught(tier)
+def teach(model: str, tier: str, output: Path, share: float = 1) -> Path:
+    """The dense teacher: tuned on gold pairs in both directions, or as it is where translate.yaml gives it none.
+
+    share: of translate.yaml's pairs, here and below.
+    """
+    pairs = translate_text.taught(tier, share)
     if not pairs:
         return place(model, tier)
     found = [Example(f"{pair.id}/{target}", target, request(pair.side(OTHER[target]), target), pair.side(target))
@@ -144,12 +147,12 @@ def compressed(teacher: Path, output: Path, tier: str, quant: str = "fp8") -> Pa
     return output
 
 
-def supervision(teacher: Path, folder: Path, tier: str) -> list[Example]:
+def supervision(teacher: Path, folder: Path, tier: str, share: float = 1) -> list[Example]:
     """The compressed teacher's translations as examples: English to its Arabic, and its Arabic back to the English.
 
     The other direction learns from natural English, as in back-translation (Sennrich et al., 2016).
     """
-    pairs = translate_text.supervised(tier)
+    pairs = translate_text.supervised(tier, share)
     arabic = Translator(teacher, tier).translate([pair.en for pair in pairs], "ar", folder)
     both = [(pair.id, pair.en, text) for pair, text in zip(pairs, arabic, strict=True) if text]
     return [example for name, en, ar in both
@@ -157,9 +160,9 @@ def supervision(teacher: Path, folder: Path, tier: str) -> list[Example]:
                             Example(f"{name}/en", "en", request(ar, "en"), en))]  # fmt: skip
 
 
-def translated(translator: Path, folder: Path, tier: str) -> list[Translated]:
+def translated(translator: Path, folder: Path, tier: str, share: float = 1) -> list[Translated]:
     """The English instructions with their Arabic; an answer without a letter, such as a sum, stays as it is."""
-    asked = translate_text.instructions(tier)
+    asked = translate_text.instructions(tier, translate_text.number(tier, "instructions", share))
     worded = [prompt for prompt in asked if any(map(str.isalpha, prompt.reference))]
     texts = [prompt.prompt for prompt in asked] + [prompt.reference for prompt in worded]
     made = Translator(translator, tier).translate(texts, "ar", folder)
@@ -169,7 +172,7 @@ def translated(translator: Path, folder: Path, tier: str) -> list[Translated]:
             for prompt, text in zip(asked, made, strict=False)]  # fmt: skip
 
 
-def kept(translator: Path, folder: Path, tier: str) -> tuple[list[Translated], dict[str, Any]]:
+def kept(translator: Path, folder: Path, tier: str, share: float = 1) -> tuple[list[Translated], dict[str, Any]]:
     """The translated instructions that pass every rule, and what each rule did, also written to ``filters.json``.
 
     The round trip is made by the same small translator, of those alone that pass the other rules. The summary has
@@ -178,7 +181,7 @@ def kept(translator: Path, folder: Path, tier: str) -> tuple[list[Translated], d
     from llmini.train import prompts
 
     limits = translate_text.settings(tier)["filters"]
-    found = translated(translator, folder / "arabic", tier)
+    found = translated(translator, folder / "arabic", tier, share)
     verdicts = translate_filter.judge(found, limits, prompts.evaluation_texts(tier), prompts.NGRAM[tier])
     passed = [row for row in found if not verdicts[row.id]]
     texts = [text for row in passed for text in row.arabic]

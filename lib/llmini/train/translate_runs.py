@@ -25,13 +25,14 @@ TIMED, REPEATS = 32, 3  # requests whose translation is timed, after a warm-up, 
 
 
 def plan(tier: str, model: str, teacher_model: str = TEACHER, seed: Any = 0, t: Any = SWEEP, quant: str = "fp8",
-         translator_model: str = "") -> list[Run]:  # fmt: skip
+         translator_model: str = "", share: float = 1) -> list[Run]:  # fmt: skip
     """The runs of one notebook start, each after those whose work it needs.
 
     model: the student that is tuned and merged; teacher_model translates first, dense and then quantized (``fp8``, or
     ``w8a8``); translator_model learns from it (default: translate.yaml's). Teacher, and models as they are, have no
     seed. t: places of the sweep between the student (0) and its tuned self (1). seed and t may list several values.
-    Raises UserError for another quantization, or a t outside [0, 1].
+    share: how much of translate.yaml's pairs and instructions is used, above 0 and up to 1; at 1 runs do not name it.
+    Raises UserError for another quantization, a t outside [0, 1], or another share.
     """
     from llmini.train.merge import check_share
 
@@ -40,13 +41,17 @@ def plan(tier: str, model: str, teacher_model: str = TEACHER, seed: Any = 0, t: 
     places = [float(place) for place in listed(t)]
     for place in places:
         check_share(place, "t")
+    if not (isinstance(share, (int, float)) and 0 < share <= 1):
+        raise UserError(f"share is how much of the pairs and instructions is used, above 0 and up to 1: not {share}")
     small = translator_model or translate_text.settings(tier)["translator"]
-    found = [Run(tier, "merge", teacher_model, "teacher"), Run(tier, "merge", teacher_model, quant),
+    part = (("share", share),) if share != 1 else ()
+    lessons = part if translate_text.settings(tier)["teach"] else ()  # a teacher that is taught nothing is one teacher
+    found = [Run(tier, "merge", teacher_model, "teacher", lessons), Run(tier, "merge", teacher_model, quant, part),
              Run(tier, "merge", small, "translator_base"), Run(tier, "merge", model, "base")]  # fmt: skip
     for number in map(int, listed(seed)):
-        found += [Run(tier, "merge", small, "translator", (("seed", number),)),
-                  Run(tier, "merge", model, "tuned", (("seed", number),))]  # fmt: skip
-        found += [Run(tier, "merge", model, "slerp", (("seed", number), ("t", place))) for place in places]
+        found += [Run(tier, "merge", small, "translator", (("seed", number), *part)),
+                  Run(tier, "merge", model, "tuned", (("seed", number), *part))]  # fmt: skip
+        found += [Run(tier, "merge", model, "slerp", (("seed", number), *part, ("t", place))) for place in places]
     return sorted(found, key=lambda run: (METHODS.index(run.method), run.options.get("seed", 0)))
 
 
@@ -75,20 +80,21 @@ def checkpoint(run: Run, runs: tuple[Run, ...]) -> Path:
     """Where a run's weights are; made if need be, with everything that they need. What is there is not made again."""
     from llmini.train.merge import merge, same
 
-    tier, home, seed = run.tier, run.folder, run.options.get("seed", 0)
+    tier, home, seed, share = run.tier, run.folder, run.options.get("seed", 0), run.options.get("share", 1)
     if run.method in ("base", "translator_base"):
         return translate.place(run.model, tier)
     if run.method == "teacher":
-        return translate.teach(run.model, tier, home / "checkpoint")
+        return translate.teach(run.model, tier, home / "checkpoint", share)
     if run.method in ("fp8", "w8a8"):
         return translate.compressed(checkpoint(find(runs, "teacher"), runs), home / "checkpoint", tier, run.method)
     if run.method == "translator":
         quantized = find(runs, "fp8", "w8a8")
-        found = translate.supervision(checkpoint(quantized, runs), quantized.folder / "supervision", tier)
+        found = translate.supervision(checkpoint(quantized, runs), quantized.folder / "supervision", tier, share)
         told = translate.recipe(tier, "small", seed)
         return translate.train(translate.place(run.model, tier), home / "checkpoint", found, told, tier)
     if run.method == "tuned":
-        rows = translate.kept(checkpoint(find(runs, "translator", seed=seed), runs), home / "instructions", tier)[0]
+        small = checkpoint(find(runs, "translator", seed=seed), runs)
+        rows = translate.kept(small, home / "instructions", tier, share)[0]
         return translate.tune(translate.place(run.model, tier), rows, home / "checkpoint", tier, seed)
     ends = [checkpoint(find(runs, name, seed=seed), runs) for name in ("base", "tuned")]
     output, t = home / "checkpoint", run.options["t"]

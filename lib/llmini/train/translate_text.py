@@ -60,15 +60,20 @@ def instructions(tier: str, count: int | None = None) -> list[Prompt]:
     return found[: told["instructions"] if count is None else count]
 
 
-def taught(tier: str) -> list[Pair]:
-    """The pairs that the teacher is tuned on; none where it translates as it is."""
-    return drawn(tier, 0, settings(tier)["teach"])
+def number(tier: str, count: str, share: float = 1) -> int:
+    """``share`` of a count in translate.yaml: ``teach``, ``supervise`` or ``instructions``."""
+    return round(share * settings(tier)[count])
 
 
-def supervised(tier: str) -> list[Pair]:
-    """Pairs whose English side the teacher translates for the small translator: none that the teacher was tuned on."""
-    told = settings(tier)
-    return drawn(tier, told["teach"], told["supervise"])
+def taught(tier: str, share: float = 1) -> list[Pair]:
+    """The pairs that the teacher is tuned on, or the first ``share`` of them; none where it translates as it is."""
+    return drawn(tier, 0, number(tier, "teach", share))
+
+
+def supervised(tier: str, share: float = 1) -> list[Pair]:
+    """Pairs whose English side the teacher translates for the small translator, or the first ``share`` of them: none
+    that the teacher is tuned on with a share of 1."""
+    return drawn(tier, number(tier, "teach"), number(tier, "supervise", share))
 
 
 def drawn(tier: str, start: int, count: int) -> list[Pair]:
