@@ -54,7 +54,7 @@ def quantization(results: Results) -> Shown:
         f"{labels.method('w4a16')} keeps {percent(own['ar'])} of the Arabic and {percent(own['en'])} of the English "
         f"accuracy here; the study reports {percent(study['ar'])} and {percent(study['en'])} for {labels.model(MAIN)}.",
         f"عدد طرق التكميم التي تُبقي {KEPT:g}% على الأقل من الدقة في اللغتين معًا: {len(good)} من {len(runs)}؛ "
-        f"{arabic_place}. ما تُبقيه {name('w4a16')} هنا: "
+        f"وبالتباعد (<bdi>KL</bdi>)، {arabic_place}. ما تُبقيه {name('w4a16')} هنا: "
         f"{arabic_percent(own['ar'])} "
         f"من دقة العربية و{arabic_percent(own['en'])} من دقة الإنجليزية؛ وفي الدراسة: {arabic_percent(study['ar'])} "
         f"و{arabic_percent(study['en'])} للنموذج الكامل.",
@@ -69,22 +69,27 @@ def pruning(results: Results) -> Shown:
     published = retention.published()
     study = {method: published.loc[(MAIN, method)] for method in ("sparsegpt", "wanda")}
     own = {method: retention.of(results, run) for method, run in runs.items()}
-    arabic = "؛ ".join(
-        f"{arabic_percent(p['ar'])} ثم {arabic_percent(p['en'])} بطريقة {name(m)}" for m, p in own.items()
-    )
     place, arabic_place = standing.ranking(results, runs, labels.method, name)
     return said(
         f"At 50 % sparsity {labels.model(MAIN, results.tier)} keeps, of its Arabic and its English accuracy, "
         f"{shares(own)}, where the study reports {shares(study)}. By KL to dense, from closest to farthest, level "
         f"where 95 % intervals meet: {place}.",
-        f"ما يبقى من دقة العربية ثم من دقة الإنجليزية بعد حذف نصف الأوزان: {arabic}. الترتيب من الأقرب إلى النموذج "
-        f"الأصلي إلى الأبعد عنه (و«معه» حيث تتداخل الفترتان): {arabic_place}.",
+        f"ما يبقى من دقة العربية ثم من دقة الإنجليزية بعد حذف نصف الأوزان: {arabic_shares(own)}؛ وفي "
+        f"الدراسة: {arabic_shares(study)}. الترتيب بالتباعد (<bdi>KL</bdi>) من الأقرب إلى النموذج الأصلي إلى الأبعد "
+        f"عنه "
+        f"(و«معه» حيث تتداخل الفترتان): {arabic_place}.",
     )
 
 
 def shares(cells: dict[str, Any]) -> str:
     """``58.6 % and 75.0 % under SparseGPT, …`` from retention per method."""
     return ", ".join(f"{percent(p['ar'])} and {percent(p['en'])} under {labels.method(m)}" for m, p in cells.items())
+
+
+def arabic_shares(cells: dict[str, Any]) -> str:
+    """`shares` in Arabic: ``58.6% ثم 75.0% بطريقة SparseGPT، …``."""
+    return "، و".join(f"{arabic_percent(p['ar'])} ثم {arabic_percent(p['en'])} بطريقة {name(m)}"
+                      for m, p in cells.items())  # fmt: skip
 
 
 def pareto(results: Results) -> Shown:
@@ -137,9 +142,8 @@ def sparsity(results: Results) -> Shown:
         f"{labels.model(MAIN, results.tier)} keeps at least {KEPT:g} % of its accuracy up to this sparsity: "
         f"{words}. At 50 % "
         f"the KL to dense on Arabic text is {number(ratio, 1)} times that on English text (median of the pruners).",
-        f"أعلى نسبة حذف يبقى معها {KEPT:g}% على الأقل من الدقة: {arabic_words}. وعند حذف النصف يبلغ التباعد "
-        f"عن الأصل في النص "
-        f"العربي {number(ratio, 1)} من مثله في النص الإنجليزي (وسيط الطرق).",
+        f"أعلى نسبة حذف يبقى معها {KEPT:g}% على الأقل من الدقة: {arabic_words}. ونسبة التباعد عن الأصل في النص "
+        f"العربي إلى التباعد في النص الإنجليزي عند حذف النصف: {number(ratio, 1)} (وسيط الطرق).",
     )
 
 

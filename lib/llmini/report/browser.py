@@ -39,7 +39,7 @@ def choice(table: Any) -> display.Shown:
     note = ("Computed from the models' shapes, none of them downloaded. wasm expands 4-bit weights to fp32 when it "
             "loads; WebGPU keeps them, and widens embeddings and head. Both with the keys and values of 2,048 tokens. "
             "OALL is the Open Arabic LLM Leaderboard's score as the study prints it, reported and not measured here.")
-    title = "Open models that speak Arabic, in a browser · نماذج مفتوحة تتقن العربية، داخل المتصفح"
+    title = "Open models that speak Arabic, in a browser · نماذج مفتوحة تدعم العربية، داخل المتصفح"
     return display.show(display.frame(lines, ["model"], title, note))
 
 
@@ -136,7 +136,7 @@ def answer(record: Told, table: Any) -> display.Shown:
                "memory of 16 GB or less once their weights are 4-bit. What arrives in the browser is the model that "
                f"was measured: logits differ from PyTorch's by {tiny(worst)} at most and {tokens} greedy tokens are "
                f"the same ({wrong} prompts differ)")  # fmt: skip
-    arabic = (f"عدد النماذج المفتوحة التي تتقن العربية في هذا الجدول: {total}، وعدد ما تسعه منها ذاكرة "
+    arabic = (f"عدد النماذج المفتوحة التي تدعم العربية في هذا الجدول: {total}، وعدد ما تسعه منها ذاكرة "
               f"<bdi>wasm</bdi> (4 غيبيبايت): {wasm}، وما تسعه ذاكرة رسومية من 16 غيغابايت فأقل بعد ضغط الأوزان إلى "
               f"4 بت: {holds}. وما يصل إلى المتصفح هو النموذج الذي قيس: أكبر فرق عن قيم <bdi>PyTorch</bdi> هو "
               f"<bdi>{tiny(worst)}</bdi>، وعدد الرموز المتطابقة {tokens}، وعدد الأسئلة التي اختلف جوابها {wrong}")

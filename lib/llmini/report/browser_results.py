@@ -49,7 +49,7 @@ def forms_table(results: Results) -> pandas.DataFrame:
                 rows.append({"model": labels.model(results.runs.loc[run, "model"], results.tier), "form": words,
                              "download, MB": found / MB, "of dense, %": 100 * found / dense,
                              "tokens/s": speed(results, run, form)})  # fmt: skip
-    note = ("Greedy decoding in ONNX Runtime on one thread of the machine that ran the study, the runtime that ACAI "
+    note = ("Greedy decoding in ONNX Runtime on one thread of the machine that measured here, the runtime that ACAI "
             "uses in wasm; the browser itself is measured against wllama in benchmarks/RESULTS.md.")  # fmt: skip
     digits = {"of dense, %": 0, "tokens/s": 0}
     return display.frame(rows, ["model", "form"], f"Forms for the browser, {labels.tier(results.tier)}", note, digits)
@@ -80,9 +80,11 @@ def answer(results: Results) -> display.Shown:
             continue
         told = number(100 * packed / dense, 0), *(number(fast[form], 0) for form in ("q4dq", "dense"))
         return sentences.said(
-            f"The 4-bit download is {told[0]} % of the dense one. In the same runtime it decodes {told[1]} tokens a "
+            f"The 4-bit download for wasm is {told[0]} % of the dense one. In the same runtime it decodes {told[1]} "
+            f"tokens a "
             f"second against {told[2]}, since its integers are spread to fp32 as it is loaded.",
-            f"حجم التنزيل بأربع بتات {told[0]}% من حجم الأصل. وسرعته في المحرّك نفسه {told[1]} رمزًا في الثانية مقابل "
-            f"{told[2]}، لأنّ أعداده تُبسط إلى 32 بت عند التحميل.",
+            f"حجم التنزيل بأربعة بتات لأجل <bdi>wasm</bdi> {told[0]}% من حجم الأصل. وسرعته في المحرّك نفسه {told[1]} "
+            f"رمزًا في الثانية مقابل "
+            f"{told[2]}، لأنّ أعداده الصحيحة تُحوَّل عند التحميل إلى أعداد عشرية من 32 بت.",
         )
     return sentences.nothing()

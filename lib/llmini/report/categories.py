@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 LOW, HIGH = 50.0, 110.0  # percent: ends of the shades
 METHODS = (*labels.QUANT, *labels.PRUNE)
 ARABIC = {"humanities": "الإنسانيات", "language": "اللغة العربية", "other": "أخرى", "social_science": "الاجتماعيات",
-          "stem": "العلوم"}  # fmt: skip
+          "stem": "العلوم والتقنية"}  # fmt: skip
 TASKS = [(code, labels.SUITES[code], task, metric) for code in labels.SUITES
          for task, metric in labels.TASKS[labels.SUITES[code]].items()]  # fmt: skip
 
@@ -167,14 +167,14 @@ def answer(results: Results, model: str = MAIN) -> Shown:
     best = {code: max(part, key=part.get) for code, part in sides.items()}
     words = {code: f"{worst[code].replace('_', ' ')} keeps least ({number(sides[code][worst[code]], 1)} %) and "
                    f"{best[code].replace('_', ' ')} most ({number(sides[code][best[code]], 1)} %)" for code in sides}
-    arabic = {code: f"الأقلّ بقاءً {ARABIC.get(worst[code]) or name(worst[code])} "
-                    f"({number(sides[code][worst[code]], 1)}%) والأكثر "
-                    f"{ARABIC.get(best[code]) or name(best[code])} ({number(sides[code][best[code]], 1)}%)"
-              for code in sides}  # fmt: skip
+    quoted = {task: f"«{ARABIC[task]}»" if task in ARABIC else name(task) for task in (*worst.values(), *best.values())}
+    arabic = {code: f"{quoted[worst[code]]} ({number(sides[code][worst[code]], 1)}%)، وأكثرها {quoted[best[code]]} "
+                    f"({number(sides[code][best[code]], 1)}%)" for code in sides}  # fmt: skip
     return said(
         f"Averaged over {number(len(own), 0)} methods on {labels.model(model, results.tier)}, "
         f"of the Arabic categories {words['ar']}, and of the English tasks {words['en']}. A category has few items, so "
         "that single cells of the table do not rank.",
-        f"في متوسط الطرق، وعددها {number(len(own), 0)}: من مجالات العربية {arabic['ar']}، "
-        f"ومن مهام الإنجليزية {arabic['en']}. وأسئلة المجال الواحد قليلة، فلا تُرتَّب الخلايا المفردة.",
+        f"في متوسط الطرق، وعددها {number(len(own), 0)}: أقلّ مجالات العربية بقاءً "
+        f"{arabic['ar']}؛ وأقلّ مهام الإنجليزية بقاءً {arabic['en']}. وأسئلة المجال الواحد قليلة، فلا تُرتَّب الخلايا "
+        f"المفردة.",
     )

@@ -10,16 +10,18 @@ from llmini.report import labels, paired, retention
 from llmini.report.categories import runs
 from llmini.report.display import Shown, frame, number, show, span
 from llmini.report.figures_damage import MAIN
-from llmini.report.sentences import name, nothing, said
+from llmini.report.sentences import listed, name, nothing, said
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     import pandas
 
     from llmini.report.measured import Results
 
 LANGUAGES = ("ar", "en", "both")
 WORDS = {"ar": "Arabic", "en": "English", "both": "both languages"}
-ARABIC = {"ar": "العربية", "en": "الإنجليزية", "both": "اللغتين معًا"}
+ARABIC = {"ar": "العربية", "en": "الإنجليزية", "both": "اللغتان معًا"}
 SIZES, KEPT = (30.0, 40.0, 55.0, 100.0), 95.0  # percent: what the printed table asks
 SESSION = "JPY_SESSION_NAME"  # set where a person has the notebook open in Jupyter
 
@@ -147,10 +149,8 @@ def answer(results: Results, model: str = MAIN) -> Shown:
         return nothing()
     small = {language: min(fit, key=lambda one: (round(one.size, 1), one.distance)) if fit else None
              for language, fit in found.items()}  # fmt: skip
-    words = {language: f"{labels.method(one.method)} ({number(one.size, 1)} % of the size)" if one else "no method"
-             for language, one in small.items()}  # fmt: skip
-    arabic = {language: f"{name(one.method)} ({number(one.size, 1)}% من الحجم)" if one else "لا طريقة"
-              for language, one in small.items()}  # fmt: skip
+    told = {language: _smallest(one, found[language]) for language, one in small.items()}
+    words, arabic = ({language: pair[side] for language, pair in told.items()} for side in (0, 1))
     return said(
         f"The smallest method whose interval keeps {KEPT:g} % of the accuracy is {words['ar']} for Arabic, "
         f"{words['en']} "
@@ -159,3 +159,16 @@ def answer(results: Results, model: str = MAIN) -> Shown:
         "معًا "
         f"{arabic['both']}. والأفضل في حدود ميزانية ما هو الأقرب إلى النموذج الأصلي بالتباعد.",
     )
+
+
+def _smallest(one: Choice | None, among: Sequence[Choice]) -> tuple[str, str]:
+    """A choice with its size, in both languages, and those that are as small but farther from the dense model."""
+    if one is None:
+        return "no method", "لا طريقة"
+    size = number(one.size, 1)
+    alike = [other.method for other in among if other != one and number(other.size, 1) == size]
+    english, arabic = f"{size} % of the size", f"{size}% من الحجم"
+    if alike:
+        english += f", as {'is' if len(alike) == 1 else 'are'} {listed(map(labels.method, alike))}, farther by KL"
+        arabic += f"، ومثلها {' و'.join(map(name, alike))}، والأولى أقرب إلى الأصل"
+    return f"{labels.method(one.method)} ({english})", f"{name(one.method)} ({arabic})"

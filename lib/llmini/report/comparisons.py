@@ -181,13 +181,15 @@ def cost_table(results: Results) -> pandas.DataFrame:
         cost, recipe = (_read(made.get(key)) for key in ("cost", "recipe"))
         runs = cost.get("executes_compressed")
         rows.append({**head(results, model, method), "compression, s": _seconds(recipe), "measuring, s": _number(made),
-                     f"peak memory, {name}": results.cell(run, "peak_memory").value / scale,
+                     f"peak memory when running, {name}": results.cell(run, "peak_memory").value / scale,
                      "tokens per second": results.cell(run, "tokens_per_second").value,
                      "latency, ms": results.cell(run, "latency_ms").value,
                      "format runs": math.nan if runs is None else "as saved" if runs else "as dense"})  # fmt: skip
     rows.sort(key=lambda row: row["model"])
     note = ("A format that the runtime expands at its first forward pass runs at the dense model's speed and memory; "
-            "no speed is given for it. Times are of the machine that ran the study and differ elsewhere.")  # fmt: skip
+            "no speed is given for it. Peak memory: of the device's allocator, or weights and what the process grew "
+            "by while it "
+            "decoded. One measurement each, on the machine that measured here; times differ elsewhere.")  # fmt: skip
     digits = {"compression, s": 1, "measuring, s": 1, "tokens per second": 0, "latency, ms": 1}
     return frame(rows, ["model", "method"], "Cost", note, digits)
 

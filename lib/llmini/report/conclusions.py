@@ -13,6 +13,7 @@ from llmini.report.figures_damage import MAIN
 from llmini.report.figures_language import CALIBRATED, seeds
 from llmini.report.sentences import (
     arabic_change,
+    arabic_lead,
     arabic_points,
     change,
     listed,
@@ -31,6 +32,10 @@ CLASSES = (("8-bit formats", "صيغ 8 بت", EIGHT), ("4-bit formats", "صيغ 
            ("pruning to 50 %", "التقليم إلى النصف", labels.PRUNE))  # fmt: skip
 
 
+# Of the seeds of two languages of calibration text: whether their ranges meet.
+APART, OVERLAP = ("seeds apart", "البذور منفصلة"), ("seeds overlap", "البذور متداخلة")
+
+
 def calibration(results: Results) -> Shown:
     """What Arabic calibration text changes against English text, and whether the seeds' ranges are apart."""
     english, arabic = [], []
@@ -42,12 +47,11 @@ def calibration(results: Results) -> Shown:
         for code in labels.SUITES:
             before, after = ([results.divergence(run, code).value for run in runs[text]] for text in ("en", "ar"))
             moved[code] = 100 * (statistics.fmean(after) / statistics.fmean(before) - 1)
-            clear[code] = "seeds apart" if max(before) < min(after) or max(after) < min(before) else "seeds overlap"
+            clear[code] = APART if max(before) < min(after) or max(after) < min(before) else OVERLAP
         english.append(f"under {labels.method(method)} the KL to dense {change(moved['ar'])} on Arabic text "
-                       f"({clear['ar']}) and {change(moved['en'])} on English text ({clear['en']})")  # fmt: skip
-        arabic.append(f"{name(method)}: {arabic_change(moved['ar'])} في النص العربي "
-                      f"و{arabic_change(moved['en'])} في النص "
-                      "الإنجليزي")  # fmt: skip
+                       f"({clear['ar'][0]}) and {change(moved['en'])} on English text ({clear['en'][0]})")
+        arabic.append(f"{name(method)}: {arabic_change(moved['ar'])} في النص العربي ({clear['ar'][1]}) "
+                      f"و{arabic_change(moved['en'])} في النص الإنجليزي ({clear['en'][1]})")  # fmt: skip
     if not english:
         return nothing()
     return said(
@@ -55,8 +59,7 @@ def calibration(results: Results) -> Shown:
         f"dense model, and "
         "seeds are apart where the ranges of the two languages' seeds do not meet.",
         f"أثر المعايرة بنصوص عربية بدل الإنجليزية في التباعد عن الأصل: {'؛ '.join(arabic)}. وكلما قلّ التباعد "
-        f"كان النموذج أقرب "
-        "إلى أصله.",
+        "كان النموذج أقرب إلى أصله، والبذور منفصلة حيث لا يلتقي مدى بذور اللغتين.",
     )
 
 
@@ -69,7 +72,8 @@ def outliers(results: Results) -> Shown:
     return said(
         f"As trained, from closest to the dense model to farthest by KL, level where 95 % intervals meet, the pruners "
         f"rank {plain[0]}. With planted outliers they rank {planted[0]}.",
-        f"ترتيب الطرق كما دُرّب النموذج، من الأقرب إلى الأصل إلى الأبعد عنه (و«معه» حيث تتداخل الفترتان): {plain[1]}. "
+        f"ترتيب الطرق بالتباعد (<bdi>KL</bdi>) كما دُرّب النموذج، من الأقرب إلى الأصل إلى الأبعد عنه (و«معه» حيث "
+        f"تتداخل الفترتان): {plain[1]}. "
         f"وترتيبها بعد زرع القيم الشاذة: {planted[1]}.",
     )
 
@@ -84,8 +88,7 @@ def designed_gap(results: Results) -> Shown:
     wide = {model: sum(paired.gap(results, run)["low"] > 0 for run in own) for model, own in runs.items()}
     spans = {model: f"{number(cell['value'], 1)} points ({number(cell['low'], 1)} to {number(cell['high'], 1)})"
              for model, cell in lead.items()}  # fmt: skip
-    winner = {model: "لصالح الإنجليزية" if cell["value"] >= 0 else "لصالح العربية" for model, cell in lead.items()}
-    arabic = {model: f"{number(abs(cell['value']), 1)} نقطة {winner[model]}" for model, cell in lead.items()}
+    arabic = {model: arabic_lead(cell) for model, cell in lead.items()}
     return said(
         f"Before compression English leads Arabic by {spans[MAIN]} in the main model and by {spans[control]} "
         f"in the control, "
@@ -95,10 +98,9 @@ def designed_gap(results: Results) -> Shown:
         f"{wide[control]} of "
         f"{len(runs[control])} on the control.",
         f"الفرق قبل الضغط: {arabic[MAIN]} في النموذج الرئيس، و{arabic[control]} في النموذج الضابط؛ وما "
-        f"بينهما أثر ندرة بعض "
-        f"الحقائق بالعربية. عدد الطرق التي تزيد فيها خسارة العربية بفترة فوق الصفر: {wide[MAIN]} من "
-        f"{len(runs[MAIN])} في "
-        f"الرئيس، و{wide[control]} من {len(runs[control])} في الضابط.",
+        "بينهما تقديرٌ لأثر ندرة بعض الحقائق بالعربية. عدد الطرق التي تزيد فيها خسارة العربية على خسارة الإنجليزية "
+        f"بفترة فوق الصفر: {wide[MAIN]} من {len(runs[MAIN])} في الرئيس، و{wide[control]} من {len(runs[control])} في "
+        f"الضابط.",
     )
 
 
@@ -150,19 +152,25 @@ def goal(results: Results) -> Shown:
 
 
 def stated(results: Results) -> Shown:
-    """How many of the expected orderings hold, and which do not."""
-    judged = [(ordering.statement, code, orderings.judge(results, ordering, code)[1])
+    """How many of the expected orderings hold, and which are level or do not."""
+    judged = [(ordering, code, orderings.judge(results, ordering, code)[1])
               for ordering in orderings.orderings(results) if ordering.expected for code in labels.SUITES]  # fmt: skip
     known = [cell for cell in judged if cell[2] != orderings.UNKNOWN]
-    failed = [f"{text} ({labels.LANGUAGES[code]})" for text, code, outcome in known if outcome == orderings.FAILS]
     if not known:
         return nothing()
-    held = len(known) - len(failed)
-    tail = f"What does not hold: {'; '.join(failed)}." if failed else "None of them fails."
+    held = sum(outcome == orderings.HOLDS for *_, outcome in known)
+    english, arabic = "", ""
+    for wanted, words, own in ((orderings.LEVEL, "Level, since the 95 % intervals meet", "وما تتداخل فيه الفترات"),
+                               (orderings.FAILS, "What does not hold", "وما لم يصحّ")):  # fmt: skip
+        found = [(ordering, code) for ordering, code, outcome in known if outcome == wanted]
+        listed = "; ".join(f"{ordering.statement} ({labels.LANGUAGES[code]})" for ordering, code in found)
+        other = "؛ ".join(f"{ordering.arabic} (في {labels.ARABIC[code]})" for ordering, code in found)
+        english += f" {words}: {listed or 'none'}."
+        arabic += f" {own}: {other or 'لا شيء'}."
     return said(
-        f"Of {len(known)} expected orderings, counting each language, {held} hold. {tail}",
-        f"عدد الترتيبات المتوقعة التي صحّت، باحتساب كل لغة على حدة: {held} من {len(known)}. وعدد ما لم يصحّ "
-        f"منها: {len(failed)}.",
+        f"Of {len(known)} expected orderings by KL to dense, counting each language, {held} hold.{english}",
+        "عدد الترتيبات المتوقعة التي صحّت بالتباعد (<bdi>KL</bdi>)، باحتساب كل لغة على حدة: "
+        f"{held} من {len(known)}.{arabic}",
     )
 
 
@@ -174,17 +182,17 @@ def cost(results: Results) -> Shown:
             families.setdefault(results.runs.at[run, "family"], []).append(float(made["seconds"]))
     if not families:
         return nothing()
-    parts = [
-        f"{len(seconds)} runs of {family} in {number(sum(seconds) / 60, 1)} minutes"
-        for family, seconds in families.items()
-    ]
+    names = {"quant": "quantization", "prune": "pruning"}
+    parts = [f"{len(seconds)} runs of {names.get(family, family)} in {number(sum(seconds) / 60, 1)} minutes"
+             for family, seconds in families.items()]  # fmt: skip
     total = sum(map(sum, families.values())) / 60
     count = sum(map(len, families.values()))
     return said(
-        f"The study measured {listed(parts)}, each run on one core or on the device that its record names. "
+        f"Measured here were {listed(parts)}, each run on one core or on the device that its record names. "
         f"No speed-up is "
         "claimed for a format that the runtime expands.",
-        f"عدد التجارب: {count}، ومجموع زمنها بالدقائق: {number(total, 1)}. ولا يُدّعى تسريع لصيغة تُفكّ عند التشغيل.",
+        f"عدد تجارب التكميم والتقليم هنا: {count}، ومجموع زمنها بالدقائق: {number(total, 1)}. ولا يُدّعى تسريع لصيغة "
+        f"تُفكّ عند التشغيل.",
     )
 
 

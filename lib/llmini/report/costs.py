@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from llmini.report import labels, style
 from llmini.report.categories import METHODS, runs
-from llmini.report.sentences import name, nothing, said
+from llmini.report.sentences import listed, name, nothing, said
 from llmini.report.tables import unit
 
 if TYPE_CHECKING:
@@ -28,7 +28,8 @@ class Cost(NamedTuple):
     packed: float
 
 
-PANELS = (("seconds", "seconds to compress\nثواني الضغط"), ("memory", "peak memory, {}\nذروة الذاكرة"),
+PANELS = (("seconds", "seconds to compress\nثواني الضغط"),
+          ("memory", "peak memory while\ncompressing, {}\nذروة الذاكرة عند الضغط"),
           ("disk", "size of the files, {}\nحجم الملفات"), ("packed", "packed size, {}\nالحجم المرصوص"))  # fmt: skip
 
 
@@ -72,9 +73,9 @@ def figure(results: Results) -> Figure:
         axes[0][0].set_yticks(range(len(methods)), [labels.method(method) for method in methods])
         axes[0][0].set_ylim(len(methods) - 0.5, -0.5)
     style.words(figure, "What does a method cost to apply?", "كم تكلّف كل طريقة عند تطبيقها؟",
-                f"{labels.tier(results.tier).capitalize()}, on the machine that ran the study. Memory: of the "
-                "device, or of "
-                "the whole process where there is none, libraries included. Packed: pruned matrices as a 1-bit mask "
+                f"{labels.tier(results.tier).capitalize()}, on the machine that measured here. Memory while "
+                "compressing: of the device, or of the whole process where there is none, libraries included. "
+                "Packed: pruned matrices as a 1-bit mask "
                 "and "
                 "their nonzero values.", [(0.5, style.handles(models, results.tier, True), 4)])  # fmt: skip
     return figure
@@ -89,14 +90,14 @@ def answer(results: Results, model: str = "allam_7b") -> Shown:
         return nothing()
     from llmini.report.display import number
 
-    quick, slow, small = min(timed, key=timed.get), max(timed, key=timed.get), min(sized, key=sized.get)
+    quick, slow = min(timed, key=timed.get), max(timed, key=timed.get)
+    small = [method for method, packed in sized.items() if packed == min(sized.values())]
     scale, word = unit(results.tier)
     ends = [f"{labels.method(method)} ({number(timed[method], 1)} s)" for method in (quick, slow)]
-    size = number(sized[small] / scale, 1)
+    size = number(min(sized.values()) / scale, 1)
     return said(
         f"On {labels.model(model, results.tier)} compressing takes from {ends[0]} to {ends[1]}. The smallest packed "
-        "model "
-        f"is {labels.method(small)}'s, {size} {word}.",
+        f"size is {size} {word}, by {listed(map(labels.method, small))}.",
         f"أسرع الطرق تطبيقًا {name(quick)} وزمنها بالثواني {number(timed[quick], 1)}، وأبطؤها {name(slow)} وزمنها "
-        f"{number(timed[slow], 1)}. وأصغر النماذج المرصوصة نموذج {name(small)}، وحجمه <bdi>{size} {word}</bdi>.",
+        f"{number(timed[slow], 1)}. وأصغر حجم مرصوص <bdi>{size} {word}</bdi>، بطريقة {' أو '.join(map(name, small))}.",
     )

@@ -81,7 +81,7 @@ def architecture() -> Figure:
                                          "data")])  # fmt: skip
     arrows = [Arrow(one, other, dashed=one == APP) for (one, other), count in sorted(imports().items())]
     arrows += [Arrow("models", "device"), Arrow("services", "device")]
-    return draw(boxes, arrows, "ACAI: layers of the offline application", "آكاي: طبقات التطبيق",
+    return draw(boxes, arrows, "ACAI: layers of the offline application", "أكاي: طبقات التطبيق",
                 "Read from the folders of acai/ and the imports of its modules: an arrow points to what a layer "
                 "imports. Everything runs in the browser; nothing leaves the device.")  # fmt: skip
 
@@ -138,7 +138,7 @@ def data_model() -> Figure:
         arrows += [Arrow(store, target, field, dashed=True) for field, target in references().items()
                    if field in own and target != store]  # fmt: skip
         arrows += [Arrow(store, "users")] if "user" in stores()[store] and places.get(store, (9,))[0] < 3 else []
-    return draw(boxes, arrows, f"ACAI: the database, version {version()}", "آكاي: قاعدة البيانات",
+    return draw(boxes, arrows, f"ACAI: the database, version {version()}", "أكاي: قاعدة البيانات",
                 "Read from acai/models/database.js and check.js. Solid: a record is a user's, which holds of every "
                 "store; dashed: a field with another record's id. Another user's record is refused.")
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from llmini.report import encoders, encoders_resources, labels, sentences, verdict
 from llmini.report.display import number, signed, span
 from llmini.report.encoders import dense, find, score, value
-from llmini.report.encoders_overview import ratio, times
+from llmini.report.encoders_overview import arabic_times, ratio, times
 from llmini.report.encoders_sweeps import change, collapse, stable, student, sweep
 
 if TYPE_CHECKING:
@@ -29,19 +29,24 @@ def sparsity(results: Results) -> Shown:
         f" and pruned after tuning has lost half of it by {number(fall[code], 0)} %"
         if isinstance(fall.get(code), float) else
         " and never loses half of it") for code in codes]  # fmt: skip
-    arabic = [f"تبقى {labels.ARABIC[code]} ضمن 5% من جودتها حتى حذف {number(far[code], 0)}%" for code in codes]
-    better = []
+    arabic = [f"{labels.ARABIC[code]} لا تفقد أكثر من 5% من جودتها الأصلية حتى حذف {number(far[code], 0)}%، " + (
+        f"وتفقد نصفها عند حذف {number(fall[code], 0)}% إذا قُلِّم المُرمِّز بعد الضبط"
+        if isinstance(fall.get(code), float) else "ولا تفقد نصفها عند أيّ نسبة") for code in codes]  # fmt: skip
+    better, arabic_better = [], []
     for code in codes:
         before, after = (sweep(results, code, phase) for phase in ("before", "after"))
         both = [level for level in before if level in after and level >= 0.5]
         if both:
             gap = encoders.mean(before[level]["value"] - after[level]["value"] for level in both)
-            better.append(f"{labels.LANGUAGES[code]} {signed(gap)}")
-    text = f"Removing the smallest weights: {'; '.join(parts)}."
+            better.append(f"{signed(gap)} points in {labels.LANGUAGES[code]}")
+            arabic_better.append(f"{sentences.arabic_moved(gap)} في {labels.ARABIC[code]}")
+    text, arabic_text = (f"Removing the smallest weights: {'; '.join(parts)}.",
+                         f"عند حذف أصغر الأوزان: {'؛ و'.join(arabic)}.")  # fmt: skip
     if better:
-        text += (f" From 50 % on, pruning before tuning rather than after changes F1 by {', '.join(better)} points on "
-                 "average.")  # fmt: skip
-    return sentences.said(text, f"عند حذف أصغر الأوزان: {'؛ '.join(arabic)}.")
+        text += f" From 50 % on, pruning before tuning rather than after changes F1 by {', '.join(better)} on average."
+        arabic_text += (" وبدءًا من حذف 50%، متوسط أثر التقليم قبل الضبط مقارنةً بالتقليم بعده: "
+                        f"{'، و'.join(arabic_better)}.")  # fmt: skip
+    return sentences.said(text, arabic_text)
 
 
 def resources(results: Results) -> Shown:
@@ -75,16 +80,13 @@ def students(results: Results) -> Shown:
         each = ", ".join(f"{encoders.method(name)} {span(cell, 1, True)}" for name, cell in cells.items()
                          if not math.isnan(cell["value"]))  # fmt: skip
         parts.append(f"{labels.LANGUAGES[code]}: {each}")
-        best = max(
-            (name for name in cells if not math.isnan(cells[name]["value"])), key=lambda name: cells[name]["value"]
-        )
-        arabic.append(f"{labels.ARABIC[code]}: الأفضل {encoders.ARABIC[best]}، "
-                      f"{'خسارة' if cells[best]['value'] < 0 else 'كسب'} {number(abs(cells[best]['value']), 1)} "
-                      "نقطة")  # fmt: skip
+        each = "، و".join(f"{encoders.ARABIC[name]}: {sentences.arabic_difference(cell)}"
+                          for name, cell in cells.items() if not math.isnan(cell["value"]))  # fmt: skip
+        arabic.append(f"في {labels.ARABIC[code]} {each}")
     if not parts:
         return sentences.nothing()
     return sentences.said(f"Students of four of six layers, points of F1 against their teacher. {'; '.join(parts)}.",
-                          f"تلاميذ من أربع طبقات من ستّ، الفرق عن المعلّم. {'؛ '.join(arabic)}.")  # fmt: skip
+                          f"تلاميذ من أربع طبقات من ستّ، والفرق عن المعلّم: {'؛ و'.join(arabic)}.")  # fmt: skip
 
 
 def formats(results: Results) -> Shown:
@@ -106,8 +108,10 @@ def formats(results: Results) -> Shown:
                      f"{times(encoders.mean(fast[1]))} one by one and {times(encoders.mean(fast[32]))} in batches of "
                      f"32, {signed(most)} points at most")  # fmt: skip
         arabic.append(f"<bdi>{encoders.method(name)}</bdi>: {number(100 * encoders.mean(sizes), 0)}% من الحجم، "
-                      f"وأقصى تغيّر في الجودة {number(abs(most), 1)} نقطة")  # fmt: skip
+                      f"{arabic_times(*(encoders.mean(times) for times in fast.values()))}، وأقصى تغيّر في الجودة: "
+                      f"{sentences.arabic_moved(most)}")  # fmt: skip
     if not parts:
         return sentences.nothing()
     return sentences.said("Mean over the tuned encoders, against dense fp32 in PyTorch. " + "; ".join(parts) + ".",
-                          "المتوسّط على المُرمِّزات كلّها مقارنةً بالأصل. " + "؛ ".join(arabic) + ".")  # fmt: skip
+                          "المتوسّط على المُرمِّزات المضبوطة، مقارنةً بالأصل (<bdi>fp32</bdi> في <bdi>PyTorch</bdi>). "
+                          "" + "؛ ".join(arabic) + ".")  # fmt: skip

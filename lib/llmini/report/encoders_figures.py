@@ -216,7 +216,7 @@ def formats(results: Results) -> Figure:
         for panel in axes[0]:
             style.absent(panel)
     style.words(figure, "Formats of the encoders, against dense fp32 in PyTorch", "صيغ المُرمِّزات مقارنةً بالأصل",
-                f"Pocket encoders where the caption says so ({labels.tier(results.tier)}), in the language they were "
+                f"Pocket encoders ({labels.tier(results.tier)}), in the language they were "
                 "tuned on; at their width a runtime's overhead weighs as much as its arithmetic. "
                 "benchmarks/RESULTS.md has the BERT-base shape.",
                 [(0.5, [_mark(line, results) for line in starts], 3)])  # fmt: skip

@@ -183,10 +183,8 @@ def formats_answer(results: Results) -> display.Shown:
         parts.append(f"{name(line)}: {number(100 * small, 0)} % of the bytes, {times(speed[1])} one by one and "
                      f"{times(speed[32])} "
                      f"in batches of 32, {signed(change[most])} points at most ({labels.LANGUAGES[most]})")  # fmt: skip
-        arabic.append(
-            f"{encoders.arabic(line)}: {number(100 * small, 0)}% من الحجم، وأقصى تغيّر في الجودة "
-            f"{number(abs(change[most]), 1)} نقطة"
-        )
+        arabic.append(f"{encoders.arabic(line)}: {number(100 * small, 0)}% من الحجم، {arabic_times(*speed.values())}، "
+                      f"وأقصى تغيّر في الجودة: {sentences.arabic_moved(change[most])} ({labels.ARABIC[most]})")
     return sentences.said("Against the dense encoder. " + "; ".join(parts) + ".",
                           "مقارنةً بالمُرمِّز الأصلي. " + "؛ ".join(arabic) + ".")  # fmt: skip
 
@@ -197,6 +195,12 @@ def ratio(results: Results, first: Line, line: Line, size: int, codes: Iterable[
     logs = [math.log(value(results, first, "latency_ms", code, task) / value(results, line, "latency_ms", code, task))
             for code in codes]  # fmt: skip
     return math.exp(encoders.mean(logs))
+
+
+def arabic_times(one: float, many: float) -> str:
+    """Speed as a ratio to the dense encoder's, one sentence at a time and in batches."""
+    one, many = (number(found, 2, "غير مقيسة") for found in (one, many))
+    return f"ونسبة السرعة إلى سرعة الأصل {one} جملةً جملة و{many} في دفعات من 32 جملة"
 
 
 def times(found: float) -> str:

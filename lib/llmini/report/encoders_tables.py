@@ -101,7 +101,7 @@ def study_a(results: Results) -> pandas.DataFrame:
     rows = []
     for words, method, metric, found in (
         ("weights pruned with stable F1, %", "unstructured_magnitude_pruning", "stable_sparsity", stable(results)),
-        ("sparsity beyond which pruning after tuning collapses, %", "prune_after_finetune", "collapse_sparsity",
+        ("sparsity at which pruning after tuning collapses, %", "prune_after_finetune", "collapse_sparsity",
          collapse(results)),
         ("students smaller by, %", "knowledge_distillation", "compression", smaller(results)),
         ("F1 lost by distillation, points", "knowledge_distillation", "average_f1_loss", lost(results)),

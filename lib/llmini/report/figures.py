@@ -32,7 +32,7 @@ def pruning_retention(results: Results) -> Figure:
     """The study's Figure 10 (retention after 50 % pruning; its average is the mean of ratios), and the measured one."""
     return _retention(
         results, labels.PRUNE, "mean_of_ratios", "How much accuracy does pruning to 50 % keep?",
-        "كم يُبقي التقليم إلى 50% من الدقة؟", "The study's Figure 10 averages the two languages as the mean of ratios.",
+        "كم يُبقي حذفُ نصف الأوزان من الدقة؟", "The study's Figure 10 averages the two languages as the mean of ratios.",
     )  # fmt: skip
 
 
@@ -105,7 +105,7 @@ def pruning_perplexity(results: Results) -> Figure:
         _perplexity_panel(panel, cells, models[1], results.tier, True)
         if code == "ar":
             panel.set_yticklabels([])
-    style.words(figure, "How much does pruning to 50 % raise perplexity?", "كم يرفع التقليم إلى 50% حيرة النموذج؟",
+    style.words(figure, "How much does pruning to 50 % raise perplexity?", "كم يرفع حذفُ نصف الأوزان حيرةَ النموذج؟",
                 "After the study's Figure 9. Hollow: as reported, from the first 2,048 tokens. Solid: "
                 f"{labels.tier(results.tier)}, all windows of the held-out text; it is another text and another "
                 "tokenizer, so only the distance from the dense "

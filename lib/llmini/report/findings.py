@@ -35,15 +35,15 @@ def control_gap(results: Results) -> tuple[str, str] | None:
              if model == CONTROL]  # fmt: skip
     wide = [method for method, cell in there if cell["low"] > 0]
     sure = lead[CONTROL]["low"] > 0
-    taken = f": {listed(map(labels.method, wide))}" if wide else ""
-    arabic = f": {' و'.join(map(name, wide))}" if wide else ""
+    taken = f" (before any correction for their number): {listed(map(labels.method, wide))}" if wide else ""
+    arabic = f" (قبل أي تصحيح لعددها): {' و'.join(map(name, wide))}" if wide else ""
     return (
         f"Before any compression English leads Arabic by {_points(lead[MAIN])} in the main model, which saw part of "
         f"its facts more rarely in Arabic, and by {_points(lead[CONTROL])} in the control, which saw all equally often"
         f"{', so equal facts alone do not close the gap between the two benchmarks' if sure else ''}; of the control, "
         f"{len(wide)} of {len(there)} methods take more Arabic than English by an interval above zero{taken}.",
-        f"الفجوة قبل أي ضغط: {arabic_lead(lead[MAIN])} في النموذج الرئيس الذي رأى بعض حقائقه بالعربية أقلّ، "
-        f"و{arabic_lead(lead[CONTROL])} في النموذج الضابط الذي رأى الحقائق كلها باللغتين سواءً"
+        f"الفجوة قبل أي ضغط: {arabic_lead(lead[MAIN])} في النموذج الرئيس الذي رأى بعض حقائقه بالعربية مرّاتٍ أقلّ، "
+        f"و{arabic_lead(lead[CONTROL])} في النموذج الضابط الذي رأى كلّ حقيقة باللغتين بعدد المرّات نفسه"
         f"{'، فتساوي الحقائق وحده لا يسدّ الفجوة بين الاختبارين' if sure else ''}؛ وعدد الطرق التي تأخذ "
         f"من عربية الضابط أكثر مما تأخذ من إنجليزيته، بفترة فوق الصفر: {len(wide)} من {len(there)}{arabic}.",
     )
@@ -73,9 +73,9 @@ def calibration(results: Results) -> tuple[str, str] | None:
     return (
         f"By KL to dense, {labels.method('w4a16')} calibrated on English text is, against plain rounding, "
         f"{parts['en']}; calibrated on Arabic text it is {parts['ar']}"
-        f"{': each text helps its own language alone' if own else ''}.",
+        f"{': each text measurably helps its own language only' if own else ''}.",
         f"وبالتباعد عن الأصل، تُقارَن {name('w4a16')} بالتقريب وحده: بمعايرة إنجليزية {arabic['en']}؛ وبمعايرة عربية "
-        f"{arabic['ar']}{'، فكل نص ينفع لغته وحدها' if own else ''}.",
+        f"{arabic['ar']}{'، فلا يثبت نفع نص إلا للغته' if own else ''}.",
     )
 
 

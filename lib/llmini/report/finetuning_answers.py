@@ -11,7 +11,7 @@ from llmini.report.display import number, span
 from llmini.report.finetuning_paired import GENERAL, GULF, taught
 from llmini.report.finetuning_runs import LAST, ORDINALS, STAGES, TUNED, after, joined
 from llmini.report.learning_answers import beyond
-from llmini.report.sentences import arabic_change, arabic_moved, arabic_span, change, moved, nothing, said
+from llmini.report.sentences import arabic_change, arabic_difference, arabic_moved, change, moved, nothing, said
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -48,8 +48,8 @@ def answer(results: Results) -> Shown:
         words = finetuning_runs.curriculum(name, options)
         english.append(f"{words}, after stage {stage}, moves the tasks it was taught by {_size(own)} and general "
                        f"knowledge by {_size(general)}, {beyond(general)[0]}")  # fmt: skip
-        arabic.append(f"{bdi(words)} بعد المرحلة {ORDINALS[stage]}: {arabic_moved(own['value'])} في مهام التدريب، "
-                      f"و{arabic_moved(general['value'])} في المعرفة العامة، {beyond(general)[1]}")  # fmt: skip
+        arabic.append(f"{bdi(words)} بعد المرحلة {ORDINALS[stage]}: {arabic_difference(own)} في مهام التدريب، "
+                      f"و{arabic_difference(general)} في المعرفة العامة، {beyond(general)[1]}")  # fmt: skip
     if not english:
         return nothing()
     last = _repair(results)
@@ -84,20 +84,25 @@ def _repair(results: Results) -> tuple[str, str]:
 def forgetting_answer(results: Results) -> Shown:
     """Backward transfer of both variants, what replay keeps of stage 1, and what perplexity does."""
     results = joined(results)
-    cells = {name: forgetting.transfer(results, name)["backward"] for name in TUNED}
-    cells = {name: cell for name, cell in cells.items() if not math.isnan(cell["value"])}
-    if not cells:
+    english, arabic = [], []
+    for name in TUNED:
+        parts = {own: cell for own, cell in forgetting.backward(results, name).items()
+                 if not math.isnan(cell[0] + cell[1]["value"])}  # fmt: skip
+        if parts:
+            words = (f"stage {own}'s {many(cell)} from {number(learned, 1)} %, {beyond(cell)[0]}" if learned else
+                     f"stage {own}'s, which it left at 0 %, {many(cell)}" for own, (learned, cell) in parts.items())
+            english.append(f"under {finetuning_runs.method(name)} {', and '.join(words)}")
+            words = (f"{arabic_moved(cell['value'])} في مهام المرحلة {ORDINALS[own]} "
+                     + (f"من {number(learned, 1)}%، {beyond(cell)[1]}" if learned else "التي تركتها عند الصفر")
+                     for own, (learned, cell) in parts.items())  # fmt: skip
+            arabic.append(f"{bdi(finetuning_runs.method(name))}: {'، و'.join(words)}")
+    if not english:
         return nothing()
-    english = "; ".join(f"under {finetuning_runs.method(name)} they {many(cell)}, {beyond(cell)[0]}"
-                        for name, cell in cells.items())  # fmt: skip
-    arabic = "؛ ".join(f"{bdi(finetuning_runs.method(name))}: {arabic_moved(cell['value'])}، {beyond(cell)[1]}"
-                       for name, cell in cells.items())  # fmt: skip
     replay, perplexity = _replay(results), _perplexity(results)
     return said(
-        f"From the end of their own stage to the end of the curriculum, the tasks of stages 1 and 2 move thus: "
-        f"{english}.{replay[0]}{perplexity[0]}",
-        f"تغيّر مهام المرحلتين الأولى والثانية بين نهاية مرحلة كلٍّ منها ونهاية المنهج: {arabic}.{replay[1]}"
-        f"{perplexity[1]}",
+        f"From the end of their own stage to the end of the curriculum, tasks move thus: {'; '.join(english)}."
+        f"{replay[0]}{perplexity[0]}",
+        f"تغيّر المهام بين نهاية مرحلتها ونهاية المنهج: {'؛ '.join(arabic)}.{replay[1]}{perplexity[1]}",
     )
 
 
@@ -115,10 +120,8 @@ def _replay(results: Results) -> tuple[str, str]:
     cell = finetuning_paired.against(results, *finetuning_paired.common(*ends), taught(1))
     if math.isnan(cell["value"]):
         return " No run without replay stands beside them.", " ولم يُجرَ تدريب بلا إعادة للمرحلة الأولى."
-    reach = arabic_span(cell)
     return (f" Replay of stage 1 leaves its tasks {_size(cell)} from where they end without it, {beyond(cell)[0]}.",
-            f" وأثر إعادة عُشر المرحلة الأولى في مهامها: {arabic_moved(cell['value'])}"
-            f"{'، ' + reach if reach else ''}، {beyond(cell)[1]}.")  # fmt: skip
+            f" وأثر إعادة عُشر المرحلة الأولى في مهامها: {arabic_difference(cell)}، {beyond(cell)[1]}.")  # fmt: skip
 
 
 def _perplexity(results: Results) -> tuple[str, str]:
@@ -141,12 +144,15 @@ def verdicts(results: Results) -> Shown:
     if not found:
         return nothing()
     by = {word: [claim.statement for claim in found if claim.verdict == word]
-          for word in (rules.CONFIRMED, rules.REFUTED, rules.UNKNOWN)}  # fmt: skip
+          for word in (rules.CONFIRMED, rules.REFUTED, rules.UNKNOWN, rules.FLOOR)}  # fmt: skip
     against = f" Contradicted: {'; '.join(by[rules.REFUTED])}." if by[rules.REFUTED] else " None is contradicted."
     count = {word: number(len(statements), 0) for word, statements in by.items()}
     return said(
         f"Of the study's claims on fine-tuning {len(found)} were measured here: {count[rules.CONFIRMED]} confirmed, "
-        f"{count[rules.REFUTED]} not confirmed, {count[rules.UNKNOWN]} that cannot be told at this size.{against}",
+        f"{count[rules.REFUTED]} not confirmed, {count[rules.UNKNOWN]} that cannot be told at this size, "
+        f"{count[rules.FLOOR]} that cannot be tested, since the score was 0 % before.{against}",
         f"عدد ما قيس هنا من أقوال الدراسة في الضبط الدقيق: {len(found)}، ثبت منها: {count[rules.CONFIRMED]}، وخالفه "
-        f"القياس في: {count[rules.REFUTED]}، وتعذّر الحكم في: {count[rules.UNKNOWN]}. والتفصيل في الجدول.",
+        f"القياس في: {count[rules.REFUTED]}، وتعذّر الحكم في: {count[rules.UNKNOWN]}، وتعذّر الاختبار لأن الدرجة قبله "
+        f"صفر في: "
+        f"{count[rules.FLOOR]}. والتفصيل في الجدول.",
     )

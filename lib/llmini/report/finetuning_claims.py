@@ -13,7 +13,7 @@ from llmini.report import finetuning_paired, forgetting, labels, learning_paired
 from llmini.report.display import frame, number, signed, span
 from llmini.report.finetuning_paired import ANALYSIS, CULTURE, GENERAL, GULF, taught
 from llmini.report.finetuning_runs import LAST, STAGES, START, TUNED, after, joined, method
-from llmini.report.learning_claims import ABSENT, HERE, MARGIN, STUDY, UNKNOWN, Claim, Part, falls, keeps, rises
+from llmini.report.learning_claims import ABSENT, FLOOR, HERE, MARGIN, STUDY, UNKNOWN, Claim, Part, falls, keeps, rises
 from llmini.report.learning_tables import printed
 
 if TYPE_CHECKING:
@@ -41,11 +41,17 @@ def said(first: str, second: str, digits: int = 1, **where: str) -> str:
     return " to ".join(f"{printed(19, name, **where):.{digits}f}" for name in (first, second))
 
 
-def step(results: Results, first: str, second: str, skills: Sequence[Skill], rule: Callable, words: str) -> Part:
-    """Scores of the second method against the first's, each at its end; ``START`` is what was tuned."""
+def step(results: Results, first: str, second: str, skills: Sequence[Skill], rule: Callable, words: str,
+         had: str = "") -> Part:  # fmt: skip
+    """Scores of the second method against the first's, each at its end; ``START`` is what was tuned.
+
+    A score of 0 % can neither fall nor, where ``had`` is the method that should have lost it, be won back.
+    """
     found = finetuning_paired.common(after(results, first), after(results, second))
     cell = finetuning_paired.against(results, *found, skills)
-    return Part(f"{words} {span(cell, sign=True)}", rule(cell))
+    least = after(results, had) if had else found[0] if rule is falls else {}
+    floor = finetuning_paired.average(results, least.values(), skills) == 0 and not math.isnan(cell["low"])
+    return Part(f"{words} {span(cell, sign=True)}{', from 0 %' if floor else ''}", FLOOR if floor else rule(cell))
 
 
 def perplexity(results: Results, name: str, code: str) -> Part:
@@ -85,7 +91,7 @@ def _repair(results: Results) -> Iterator[Claim]:
                 [step(results, "ft_v1", "ft_v2", ANALYSIS, rises, "MMLU against FT-v1")])  # fmt: skip
     yield Claim(STUDY, "Instruction data (FT-V2) wins the Bahraini tasks back", "Table 19, section 4.6",
                 f"Bahrain Corpus {said('ft_v1', 'ft_v2', **CORPUS)}",
-                [step(results, "ft_v1", "ft_v2", GULF, rises, "dialect tasks against FT-v1")])  # fmt: skip
+                [step(results, "ft_v1", "ft_v2", GULF, rises, "dialect tasks against FT-v1", had=START)])  # fmt: skip
     yield Claim(STUDY, "FT-V2 wins back a part only", "Table 19",
                 f"MMLU {said(START, 'ft_v2', **MMLU)}; Bahrain Corpus {said(START, 'ft_v2', **CORPUS)}",
                 [step(results, START, "ft_v2", skills, falls, f"{words} against the start")
@@ -126,9 +132,10 @@ def _stages(results: Results) -> Iterator[Claim]:
             parts.append(Part(f"stage {stage} {span(cell, sign=True)}", rises(cell)))
         yield Claim(HERE, f"Each stage of {method(name)} raises its own tasks", "–", "–", parts)
     for name in TUNED:
-        cell = forgetting.transfer(results, name)["backward"]
         yield Claim(HERE, f"Later stages of {method(name)} forget earlier ones", "–", "–",
-                    [Part(f"backward transfer {span(cell, sign=True)}", falls(cell))])  # fmt: skip
+                    [Part(f"stage {own}'s tasks, from {number(learned, 1)} %, {span(cell, sign=True)}",
+                          falls(cell) if learned else FLOOR)
+                     for own, (learned, cell) in forgetting.backward(results, name).items()])  # fmt: skip
     main = after(results, "ft_v1", LAST)
     for order in ("reversed", "mixed"):
         other = after(results, "ft_v1", order=order)
@@ -144,5 +151,6 @@ def table(results: Results) -> pandas.DataFrame:
     note = ("Measured: points after stage 3, against the model that fine-tuning started from (SelecTKD) unless another "
             "is named, means over the training seeds with 95 % intervals over items and seeds; perplexity in percent "
             "with Student's interval over the seeds. Confirmed: the whole interval agrees; not confirmed: the whole "
-            f"interval disagrees. Kept: at most {number(MARGIN, 1)} points are lost.")  # fmt: skip
+            f"interval disagrees. Kept: at most {number(MARGIN, 1)} points are lost. A score that is 0 % before can "
+            "neither fall nor be won back.")  # fmt: skip
     return frame(rows, ["by", "claim"], f"The claims on fine-tuning, {labels.tier(results.tier)}", note)

@@ -131,11 +131,14 @@ def gulf_answer(found: Results, model: str = MAIN) -> Shown:
                       f"{len(far)}، وأكثر من النصوص الإنجليزية: {more['en']} من {len(far)}.")  # fmt: skip
     if lossy:
         sure = [method for method, cell in lossy.items() if cell["high"] < 0]
+        better = [method for method, cell in lossy.items() if cell["low"] > 0]
         worst = min(lossy, key=lambda method: lossy[method]["value"])
         cell = lossy[worst]
-        english.append(f"Punctuation and error correction are worse than the dense model's by an interval below zero "
-                       f"under {listed(map(labels.method, sure))}; {labels.method(worst)} moves them most, by "
+        english.append(f"Punctuation and error choice are worse than the dense model's by an interval below zero under "
+                       f"{listed(map(labels.method, sure))}, and better by one above zero under "
+                       f"{listed(map(labels.method, better))}; lowest is {labels.method(worst)}, "
                        f"{span(cell, sign=True)} points, {beyond(cell)[0]}.")  # fmt: skip
-        arabic.append(f"وعدد الطرق التي يثبت إضرارها بالترقيم وتصويب الخطأ: {len(sure)} من {len(lossy)}؛ وأدناها "
+        arabic.append(f"وعدد الطرق التي يثبت إضرارها بالترقيم وتصويب الخطأ: {len(sure)} من {len(lossy)}، والتي يثبت "
+                      f"نفعها: {len(better)}؛ وأدناها "
                       f"نتيجةً {name(worst)} ({arabic_moved(cell['value'])} عن الأصل، {beyond(cell)[1]}).")  # fmt: skip
     return said(" ".join(english), " ".join(arabic)) if english else nothing()

@@ -55,8 +55,8 @@ def translators_table(results: Results) -> pandas.DataFrame:
         row |= {"KL to dense": kl if method == "fp8" else "–", "tokens per second": speed,
                 "speed, times the teacher's": speed / first if first else math.nan}  # fmt: skip
         rows.append(row)
-    note = ("chrF: 0 to 100, against reference translations. KL in nats a token. Speed is of the machine that ran the "
-            "study; where the runtime expands FP8 weights, there is none.")  # fmt: skip
+    note = ("chrF: 0 to 100, against reference translations. KL in nats a token. Speed is of the machine that measured "
+            "here; where the runtime expands FP8 weights, there is none.")  # fmt: skip
     return frame(rows, ["model"], f"Who translates, {labels.tier(results.tier)}", note,
                  {"KL to dense": 4, "tokens per second": 0})  # fmt: skip
 

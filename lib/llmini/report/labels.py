@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
-from llmini import grid, models, origin
+import functools
+import json
+import math
+from pathlib import Path
+
+from llmini import grid, models, origin, validate
 from llmini.settings import UserError
 
 DENSE = "dense"
@@ -54,7 +59,7 @@ METHOD_LABELS = {
     "sft_control_4": "SFT control, 4 stages",
 }
 LANGUAGES = {"ar": "Arabic", "en": "English", "mixed": "mixed", "gulf": "Gulf Arabic"}
-ARABIC = {"ar": "العربية", "en": "الإنجليزية", "mixed": "مختلط", "gulf": "الخليجية"}
+ARABIC = {"ar": "العربية", "en": "الإنجليزية", "mixed": "مختلطة", "gulf": "الخليجية"}
 # The languages of MasakhaNER 2.0, by ISO 639-3.
 AFRICAN = {
     "bam": ("Bambara", "البمبارية"), "bbj": ("Ghomálá'", "الغومالا"), "ewe": ("Ewe", "الإيوي"),
@@ -79,10 +84,28 @@ def model(name: str, tier: str = "full", *, short: bool = False) -> str:
         real = next((one for one in ("full", "small") if name in models.names(one)), "full")
         return f"{model(name, real)} (rehearsal)"
     try:
-        label = models.spec(name, tier).label
+        found = models.spec(name, tier)
     except UserError:
         return name
+    label = found.label
+    if (parameters := _packed(found.source)) and "," in label:
+        label = f"{label.rpartition(',')[0]}, {parameters / 1e6:.1f} M"
     return label.split(",")[0] if short else label
+
+
+@functools.cache
+def _packed(folder: str) -> int:
+    """Weights of a local checkpoint in packed integers, of which one int32 holds several; 0 for any other."""
+    path = Path(folder) / "config.json"
+    if not path.is_file():
+        return 0
+    groups = json.loads(path.read_text(encoding="utf8")).get("quantization_config", {}).get("config_groups", {})
+    bits = {group["weights"]["num_bits"] for group in groups.values()}
+    if len(bits) != 1:
+        return 0
+    shapes, _ = validate.read_weights(Path(folder), "model")
+    held = {"weight_packed": 32 // bits.pop(), "weight_scale": 0, "weight_zero_point": 0, "weight_shape": 0}
+    return sum(math.prod(shape) * held.get(name.rpartition(".")[2], 1) for name, shape in shapes.items())
 
 
 def method(name: str, published: bool = False) -> str:

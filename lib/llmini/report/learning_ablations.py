@@ -74,7 +74,7 @@ def table_23(results: Results) -> pandas.DataFrame:
     note = ("Table 23 disagrees with Tables 12 to 14 in GSM8K, AraDiCE Qatar and the Bahrain Corpus; both prints are "
             "kept. Its perplexities are of unnamed texts, and that of SFT of another one. Measured: means over the "
             "training seeds, perplexity on held-out English text. AraDiCE and the Bahrain Corpus belong to the full "
-            "tier.")  # fmt: skip
+            "tier; Table 23 of the part on fine-tuning has the questions that stand in for them here.")  # fmt: skip
     return beside(out, measured, "Table 23. All benchmarks by stage (distillation)", note, {}, index="benchmark")
 
 

@@ -15,6 +15,7 @@ from llmini.report.verdict import (
     ABSENT,
     ASIDE,
     CONFIRMED,
+    FLOOR,
     HERE,
     MARGIN,
     REFUTED,
@@ -33,8 +34,8 @@ if TYPE_CHECKING:
 
     from llmini.report.measured import Results
 
-__all__ = ["ABSENT", "ASIDE", "CONFIRMED", "HERE", "MARGIN", "REFUTED", "STUDY", "UNKNOWN", "Claim", "Part", "claims",
-           "falls", "keeps", "rises", "same", "table"]  # fmt: skip
+__all__ = ["ABSENT", "ASIDE", "CONFIRMED", "FLOOR", "HERE", "MARGIN", "REFUTED", "STUDY", "UNKNOWN", "Claim", "Part",
+           "claims", "falls", "keeps", "rises", "same", "table"]  # fmt: skip
 PERPLEXITY = 3.0  # percent: what the study's perplexities move at most (Table 16, SelecTKD)
 
 

@@ -174,15 +174,17 @@ def answer(results: Results) -> Shown:
     total, printed = number(there["arabicmmlu"], 0), number(there["study"], 0)
     english, own, other = (listed(f"{value} {unit}for {words}" for words, value in cells.items())
                            for cells, unit in ((items, ""), (here, "points "), (study, "points ")))  # fmt: skip
-    arabic, arabic_own = ("، و".join(f"{value} في {ARABIC[words]}" for words, value in cells.items())
-                          for cells in (items, here))  # fmt: skip
+    arabic, arabic_own, arabic_other = ("، و".join(f"{value} في {ARABIC[words]}" for words, value in cells.items())
+                                        for cells in (items, here, study))  # fmt: skip
     return said(
         f"To see a loss of {number(LOSS, 0)} point with {number(100 * POWER, 0)} % power takes this many items: "
         f"{english}. The {total} items of a language here show a loss from {own}; the study's {printed} items of "
         "metabench would "
         f"show one from {other}, if as many answers changed.",
-        f"عدد الأسئلة اللازم لكشف خسارة قدرها {number(LOSS, 0)} نقطة بقوة {number(100 * POWER, 0)}%: {arabic}. "
-        f"وأقلّ خسارة تكشفها أسئلة اللغة الواحدة هنا، وعددها {total}، بالنقاط: {arabic_own}.",
+        f"عدد الأسئلة اللازم لكشف خسارة قدرها {'نقطة واحدة' if LOSS == 1 else f'{number(LOSS, 1)} نقطة'} بقوة "
+        f"{number(100 * POWER, 0)}%: {arabic}. "
+        f"وأقلّ خسارة تكشفها أسئلة اللغة الواحدة هنا، وعددها {total}، بالنقاط: {arabic_own}؛ وما "
+        f"تكشفه أسئلة metabench في الدراسة، وعددها {printed}، إن تغيّر من الأجوبة مثل ما تغيّر هنا: {arabic_other}.",
     )
 
 

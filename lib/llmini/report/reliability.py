@@ -163,11 +163,13 @@ def answer(learned: Results, tuned: Results | None = None) -> Shown:
               for code, (best, worst) in ends.items()}  # fmt: skip
     every = number(len(runs), 0)
     return said(
-        f"ECE goes {words['ar']} points in Arabic and {words['en']} in English, and is larger in Arabic for "
+        f"Of the models drawn, ECE goes {words['ar']} points in Arabic and {words['en']} in English, and is larger "
+        f"in Arabic for "
         f"{number(worse, 0)} of {every} models. {number(sure['ar'], 0)} of {every} are too sure in Arabic and "
         f"{number(sure['en'], 0)} in English.",
-        f"خطأ المعايرة بالنقاط {arabic['ar']} في العربية و{arabic['en']} في الإنجليزية؛ وعدد النماذج التي يزيد "
-        "خطؤها في "
-        f"العربية: {number(worse, 0)} من {every}. وعدد ما تزيد ثقته على صوابه: {number(sure['ar'], 0)} في العربية "
+        f"خطأ المعايرة بالنقاط في النماذج المرسومة {arabic['ar']} في العربية و{arabic['en']} في الإنجليزية؛ وعدد "
+        f"النماذج التي يزيد "
+        f"خطؤها في العربية على خطئها في الإنجليزية: {number(worse, 0)} من {every}. وعدد ما تزيد ثقته على صوابه: "
+        f"{number(sure['ar'], 0)} في العربية "
         f"و{number(sure['en'], 0)} في الإنجليزية.",
     )

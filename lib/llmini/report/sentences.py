@@ -105,6 +105,12 @@ def arabic_span(cell: Mapping[str, float]) -> str:
     return f"بين {low} و{high}"
 
 
+def arabic_difference(cell: Mapping[str, float]) -> str:
+    """``ارتفاع 3.1 نقطة (بين ارتفاع 0.4 نقطة وارتفاع 5.8 نقطة)``; the change alone without an interval."""
+    reach = arabic_span(cell)
+    return arabic_moved(cell["value"]) + (f" ({reach})" if reach else "")
+
+
 def side(value: float) -> str:
     """``12.3 نقطة لصالح الإنجليزية``: English's lead with its winner instead of a sign."""
     return f"{number(abs(value), 1)} نقطة لصالح {'الإنجليزية' if value >= 0 else 'العربية'}"

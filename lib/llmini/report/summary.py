@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from llmini.report import (
     answers,
+    attention,
     audit_tables,
     browser_results,
     categories,
@@ -39,8 +40,8 @@ def sections(found: Results, learned: Results, tuned: Results, encoded: Results,
     return {
         "التكميم": lambda: answers.quantization(found), "التقليم": lambda: answers.pruning(found),
         "الحجم والدقة": lambda: answers.pareto(found), "أيّ طريقة؟": lambda: chooser.answer(found),
-        "المجالات": lambda: categories.answer(found), "نسبة الأصفار": lambda: answers.sparsity(found),
-        "نمط اثنين من أربعة": lambda: answers.masks(found), "القنوات الشاذّة": lambda: conclusions.outliers(found),
+        "المجالات": lambda: categories.answer(found), "نسبة الحذف": lambda: answers.sparsity(found),
+        "نمط اثنين من أربعة": lambda: answers.masks(found), "القيم الشاذّة": lambda: conclusions.outliers(found),
         "لغة نصوص المعايرة": lambda: conclusions.calibration(found),
         "الفجوة المصمَّمة": lambda: conclusions.designed_gap(found),
         "الطريقة واللغة": lambda: interaction.answer(found),
@@ -55,6 +56,7 @@ def sections(found: Results, learned: Results, tuned: Results, encoded: Results,
         "الثقة والصواب": lambda: reliability.answer(learned, tuned),
         "أقوال الدراسة في الضبط": lambda: finetuning_answers.verdicts(tuned),
         "الترجمة والضبط والدمج": lambda: finetuning_merge.sweep_answer(tuned),
+        "الانتباه": lambda: attention.answer(attention.recorded(tuned)),
         "المُرمِّزات المقلَّمة": lambda: encoders_answers.sparsity(encoded),
         "قلّة البيانات": lambda: encoders_answers.resources(encoded),
         "طبقات أقلّ": lambda: encoders_answers.students(encoded),
@@ -72,6 +74,7 @@ def arabic(*results: Results) -> Shown:
         body = ARABIC.search(answer.html)
         if not body:
             continue
-        lines.append(f"<p><b>{html.escape(heading)}.</b> {body[1]}</p>")
-        texts.append(f"{heading}. {re.sub('<[^>]+>', '', html.unescape(body[1]))}")
+        heading += "" if heading.endswith("؟") else "."
+        lines.append(f"<p><b>{html.escape(heading)}</b> {body[1]}</p>")
+        texts.append(f"{heading} {re.sub('<[^>]+>', '', html.unescape(body[1]))}")
     return Shown(f'<div dir="rtl" lang="ar">\n{chr(10).join(lines)}\n</div>', "\n".join(texts))

@@ -64,6 +64,8 @@ def by_method(results: Results, models: Names | None, part: Part, title: str, no
     ``models=None`` stands for :func:`everyone`.
     """
     rows = []
+    if models not in (None, ALLAM):
+        title += ", the other models"
     for model in everyone(results) if models is None else models:
         measured = results.methods(part.among) if model in results.models() else []
         for method in labels.rank({*part.study, *measured}, labels.METHODS):

@@ -1,7 +1,8 @@
 """A claim and what it rests on; verdicts read off 95 % intervals.
 
 A verdict is *confirmed* where all of the interval agrees with the claim, *not confirmed* where all of it disagrees, and
-otherwise *cannot be told at this size*.
+otherwise *cannot be told at this size*. Where a claim says that a score falls which is 0 % to begin with, nothing
+could confirm it: it *cannot be tested*.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from typing import NamedTuple
 CONFIRMED, REFUTED, UNKNOWN, ABSENT = "confirmed", "not confirmed", "cannot be told at this size", "not measured"
 MARGIN = 100 / 30  # points: one of the study's 30 questions, the least difference that it could see
 STUDY, HERE = "The study", "Asked here"
+FLOOR = "cannot be tested: 0 % before"
 ASIDE = ""  # of a part that is told beside the claim and decides nothing
 SHOWN = 4  # parts in a claim's words
 
@@ -34,8 +36,10 @@ class Claim(NamedTuple):
 
     @property
     def verdict(self) -> str:
-        """The least favourable of the parts' verdicts."""
-        found = {part.verdict for part in self.parts}
+        """The least favourable of the parts' verdicts; of a part at the floor only where there is no other."""
+        found = {part.verdict for part in self.parts} - {ASIDE}
+        if found == {FLOOR}:
+            return FLOOR
         return next(word for word in (REFUTED, ABSENT, UNKNOWN, CONFIRMED) if word in found or word == CONFIRMED)
 
     @property
