@@ -65,7 +65,9 @@ def test_the_answer_names_the_smallest_that_fits():
     told = chooser.answer(FOUND)
     if fitting:
         small = min(fitting, key=lambda one: (round(one.size, 1), one.distance))
-        assert f"{labels.method(small.method)} ({small.size:.1f} % of the size) for both" in told.text
+        same = [labels.method(one.method) for one in fitting if round(one.size, 1) == round(small.size, 1)]
+        assert f"{labels.method(small.method)} ({small.size:.1f} % of the size" in told.text and len(same) == 2
+        assert f"as is {same[1]}, farther by KL) for both" in told.text
     else:
         assert "no method for both" in told.text
     assert not math.isnan(chooser.candidates(FOUND)[0].size)

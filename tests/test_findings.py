@@ -69,7 +69,7 @@ def test_each_text_helps_its_own_language_alone_only_if_it_does():
     found = results()
     for run, code, value in (("w4a16", "ar", 0.08), ("w4a16-ar", "en", 0.033)):
         found = changed(found, f"pocket-quant-allam_7b-{run}", code, value, 0.01)
-    assert findings.calibration(found)[0].endswith("each text helps its own language alone.")
+    assert findings.calibration(found)[0].endswith("each text measurably helps its own language only.")
 
 
 def test_without_its_runs_nothing_is_found():

@@ -225,6 +225,23 @@ def test_compression_tables_say_what_was_not_measured(made):
     assert finetuning_damage.gulf_answer(reporting.results()).text.startswith("Not measured.")
 
 
+def test_what_is_zero_before_cannot_fall_or_be_won_back():
+    """The start answers none of the dialect tasks: the study's claims on their loss are not confirmed, nor refuted."""
+    rows, items, made = tables()
+    kd = distilled(core=True)
+    rows, items = (pandas.concat(pair, ignore_index=True) for pair in zip((rows, items), kd, strict=True))
+    dialect = [skill.task for skill in finetuning_paired.GULF]
+    for part, wrong, none in ((rows, "value", 0.0), (items, "correct", False)):
+        early = part["run_id"].str.contains("selectkd|ft_v1") & part["task"].isin(dialect)
+        part.loc[early & part["metric"].isin(["acc", "exact_match"]) if "metric" in part else early, wrong] = none
+    found = build(rows, items, made)
+    verdict = finetuning_claims.table(found).droplevel("by")["verdict"]
+    assert verdict["Dialect data alone (FT-v1) lowers the Bahraini tasks"] == "cannot be tested: 0 % before"
+    assert verdict["Instruction data (FT-V2) wins the Bahraini tasks back"] == "cannot be tested: 0 % before"
+    told = finetuning_answers.verdicts(found)
+    assert re.search(r"[1-9] that cannot be tested, since the score was 0 % before", told.text)
+
+
 def test_the_sweep_holds_every_seed_and_both_ends(found):
     swept = finetuning_merge.sweep(found)
     assert list(swept) == [0.0, 0.25, 0.5, 0.75, 1.0] and len(swept[0.5]["ar"]) == 2

@@ -169,6 +169,9 @@ def test_a_claim_stands_and_falls_with_its_parts():
     yes, no, open_, absent = (getattr(learning_claims, name) for name in ("CONFIRMED", "REFUTED", "UNKNOWN", "ABSENT"))
     assert claim(yes, yes) == yes and claim(yes, open_) == open_ and claim(open_, no, absent) == no
     assert claim(yes, absent) == absent
+    floor = learning_claims.FLOOR
+    assert claim(floor) == claim(floor, learning_claims.ASIDE) == floor  # nothing to lose decides only by itself
+    assert claim(floor, yes) == yes and claim(floor, no) == no and claim() == yes
 
 
 def test_verdicts_follow_from_the_table(found):

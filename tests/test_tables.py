@@ -207,6 +207,31 @@ def test_orderings_hold_or_not_from_the_numbers(found):
     assert set(orderings.table(nothing())[("English", "outcome")]) == {"not measured"}
 
 
+def test_orderings_are_level_where_intervals_meet(found):
+    cells = dict(found.cells)
+    one, other = (found.run("allam_7b", method) for method in ("w4a16", "w4a16_rtn"))
+    for code, near in (("ar", 0.0101), ("en", 0.0001)):
+        for run, value in ((one, 0.0102), (other, near)):
+            key = next(key for key in cells if key[:2] == (run, "kl_to_dense") and key[-1] == code and not key[3])
+            cells[key] = cells[key]._replace(value=value, stderr=0.0005)
+    table = orderings.table(dataclasses.replace(found, cells=cells)).droplevel("kind")
+    row = table.loc["W4A16 is closer to dense than rounding to nearest"]
+    assert (row["Arabic", "outcome"], row["English", "outcome"]) == ("level", "does not hold")
+
+
+def test_packed_weights_are_counted_as_weights():
+    import torch
+    from transformers import AutoConfig, AutoModelForCausalLM
+
+    from llmini import models
+
+    config = AutoConfig.from_pretrained(models.spec("acai", "pocket").source)
+    del config.quantization_config
+    with torch.device("meta"):
+        whole = AutoModelForCausalLM.from_config(config).num_parameters()
+    assert labels.model("acai", "pocket") == f"ACAI, {whole / 1e6:.1f} M"
+
+
 def test_calibration_means_and_spreads_are_over_seeds(found):
     table = comparisons.calibration_table(found)
     row = table.loc[("W4A16 (GPTQ)", "Arabic")]

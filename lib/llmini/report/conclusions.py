@@ -159,18 +159,22 @@ def stated(results: Results) -> Shown:
     if not known:
         return nothing()
     held = sum(outcome == orderings.HOLDS for *_, outcome in known)
-    english, arabic = "", ""
+    english, arabic = [], []
     for wanted, words, own in ((orderings.LEVEL, "Level, since the 95 % intervals meet", "وما تتداخل فيه الفترات"),
                                (orderings.FAILS, "What does not hold", "وما لم يصحّ")):  # fmt: skip
         found = [(ordering, code) for ordering, code, outcome in known if outcome == wanted]
-        listed = "; ".join(f"{ordering.statement} ({labels.LANGUAGES[code]})" for ordering, code in found)
-        other = "؛ ".join(f"{ordering.arabic} (في {labels.ARABIC[code]})" for ordering, code in found)
-        english += f" {words}: {listed or 'none'}."
-        arabic += f" {own}: {other or 'لا شيء'}."
+        if found:
+            listed = "; ".join(f"{ordering.statement} ({labels.LANGUAGES[code]})" for ordering, code in found)
+            other = "؛ ".join(f"{ordering.arabic} (في {labels.ARABIC[code]})" for ordering, code in found)
+            english.append(f"{words}: {listed}.")
+            arabic.append(f"{own}: {other}.")
+        elif wanted == orderings.FAILS:
+            english.append("None of them fails.")
+            arabic.append("ولم يخالف القياسُ شيئًا منها.")
     return said(
-        f"Of {len(known)} expected orderings by KL to dense, counting each language, {held} hold.{english}",
+        f"Of {len(known)} expected orderings by KL to dense, counting each language, {held} hold. {' '.join(english)}",
         "عدد الترتيبات المتوقعة التي صحّت بالتباعد (<bdi>KL</bdi>)، باحتساب كل لغة على حدة: "
-        f"{held} من {len(known)}.{arabic}",
+        f"{held} من {len(known)}. {' '.join(arabic)}",
     )
 
 
