@@ -102,13 +102,20 @@ def test_a_killed_holder_leaves_no_trace(tmp_path):
 
 def test_one_job_starts_once_at_a_time(tmp_path):
     """Two starts of a command under one lock never overlap, and the second says whom it waits for."""
-    step = "import sys, time; log = open(sys.argv[1], 'a', 1); log.write('+\\n'); time.sleep(0.5); log.write('-\\n')"
+    log, go = tmp_path / "log", tmp_path / "go"
+    step = ("import os, sys, time; log = open(sys.argv[1], 'a', 1); log.write('+\\n')\n"
+            "while not os.path.exists(sys.argv[2]): time.sleep(0.02)\nlog.write('-\\n')")  # fmt: skip
     command = [sys.executable, str(root() / "workflow/once.py"), str(tmp_path / "lock"), sys.executable, "-c", step,
-               str(tmp_path / "log")]  # fmt: skip
-    both = [subprocess.Popen(command, stdout=subprocess.PIPE, text=True) for _ in range(2)]
-    said = "".join(process.communicate(timeout=60)[0] for process in both)
-    assert (tmp_path / "log").read_text().split() == ["+", "-", "+", "-"]
-    assert re.search(r"waiting for process \d+ on .*: it runs this job", said)
+               str(log), str(go)]  # fmt: skip
+    first = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+    while not (log.exists() and log.read_text()):
+        assert first.poll() is None
+        time.sleep(0.02)
+    second = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+    assert re.match(rf"waiting for process {first.pid} on .*: it runs this job", second.stdout.readline())
+    go.touch()
+    assert [process.wait(timeout=60) for process in (first, second)] == [0, 0]
+    assert log.read_text().split() == ["+", "-", "+", "-"]
 
 
 def test_a_job_ends_with_who_started_it(tmp_path):
