@@ -173,6 +173,11 @@ def test_figures_are_no_reason_to_measure_again():
     assert not any("report" in source or "figures" in source for source in grid.SOURCES)
 
 
+def test_a_notebook_that_is_gone_is_named(checkout):
+    with pytest.raises(UserError, match=r"gone\.ipynb is missing: delete gone\.done .* `make study-all`"):
+        publish.promote(checkout / "gone.ipynb", checkout / "notebooks" / "analysis.ipynb")
+
+
 def test_publish_refuses_an_incomplete_study(checkout):
     with pytest.raises(UserError, match="runs are missing or out of date"):
         publish.publish("pocket")

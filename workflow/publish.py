@@ -128,8 +128,11 @@ def promote(executed: Path, committed: Path) -> Path:
     """Put the outputs of an executed notebook into the committed one, without what changes from run to run.
 
     Prose and default parameters may have been edited since the run, which was told its own; other code may not.
-    Raises UserError when it was.
+    Raises UserError when it was, or when there is none.
     """
+    if not executed.is_file():
+        raise UserError(f"{executed} is missing: delete {executed.with_suffix('.done').name} beside it, if there, "
+                        "and run `make study-all`")  # fmt: skip
     source = nbformat.read(executed, as_version=4)
     target = nbformat.read(committed, as_version=4)
     ran, code = (
