@@ -54,8 +54,7 @@ def quantization(results: Results) -> Shown:
         f"{labels.method('w4a16')} keeps {percent(own['ar'])} of the Arabic and {percent(own['en'])} of the English "
         f"accuracy here; the study reports {percent(study['ar'])} and {percent(study['en'])} for {labels.model(MAIN)}.",
         f"عدد طرق التكميم التي تُبقي {KEPT:g}% على الأقل من الدقة في اللغتين معًا: {len(good)} من {len(runs)}؛ "
-        f"وبالتباعد (<bdi>KL</bdi>)، {arabic_place}. ما تُبقيه {name('w4a16')} هنا: "
-        f"{arabic_percent(own['ar'])} "
+        f"وبالتباعد (<bdi>KL</bdi>)، {arabic_place}. ما تُبقيه {name('w4a16')} هنا: {arabic_percent(own['ar'])} "
         f"من دقة العربية و{arabic_percent(own['en'])} من دقة الإنجليزية؛ وفي الدراسة: {arabic_percent(study['ar'])} "
         f"و{arabic_percent(study['en'])} للنموذج الكامل.",
     )
@@ -76,8 +75,7 @@ def pruning(results: Results) -> Shown:
         f"where 95 % intervals meet: {place}.",
         f"ما يبقى من دقة العربية ثم من دقة الإنجليزية بعد حذف نصف الأوزان: {arabic_shares(own)}؛ وفي "
         f"الدراسة: {arabic_shares(study)}. الترتيب بالتباعد (<bdi>KL</bdi>) من الأقرب إلى النموذج الأصلي إلى الأبعد "
-        f"عنه "
-        f"(و«معه» حيث تتداخل الفترتان): {arabic_place}.",
+        f"عنه (و«معه» حيث تتداخل الفترتان): {arabic_place}.",
     )
 
 

@@ -81,10 +81,8 @@ def answer(results: Results) -> display.Shown:
         told = number(100 * packed / dense, 0), *(number(fast[form], 0) for form in ("q4dq", "dense"))
         return sentences.said(
             f"The 4-bit download for wasm is {told[0]} % of the dense one. In the same runtime it decodes {told[1]} "
-            f"tokens a "
-            f"second against {told[2]}, since its integers are spread to fp32 as it is loaded.",
+            f"tokens a second against {told[2]}, since its integers are spread to fp32 as it is loaded.",
             f"حجم التنزيل بأربعة بتات لأجل <bdi>wasm</bdi> {told[0]}% من حجم الأصل. وسرعته في المحرّك نفسه {told[1]} "
-            f"رمزًا في الثانية مقابل "
-            f"{told[2]}، لأنّ أعداده الصحيحة تُحوَّل عند التحميل إلى أعداد عشرية من 32 بت.",
+            f"رمزًا في الثانية مقابل {told[2]}، لأنّ أعداده الصحيحة تُحوَّل عند التحميل إلى أعداد عشرية من 32 بت.",
         )
     return sentences.nothing()

@@ -176,5 +176,5 @@ def answer(results: Results, model: str = MAIN) -> Shown:
         "that single cells of the table do not rank.",
         f"في متوسط الطرق، وعددها {number(len(own), 0)}: أقلّ مجالات العربية بقاءً "
         f"{arabic['ar']}؛ وأقلّ مهام الإنجليزية بقاءً {arabic['en']}. وأسئلة المجال الواحد قليلة، فلا تُرتَّب الخلايا "
-        f"المفردة.",
+        "المفردة.",
     )

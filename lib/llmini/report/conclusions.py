@@ -72,9 +72,8 @@ def outliers(results: Results) -> Shown:
     return said(
         f"As trained, from closest to the dense model to farthest by KL, level where 95 % intervals meet, the pruners "
         f"rank {plain[0]}. With planted outliers they rank {planted[0]}.",
-        f"ترتيب الطرق بالتباعد (<bdi>KL</bdi>) كما دُرّب النموذج، من الأقرب إلى الأصل إلى الأبعد عنه (و«معه» حيث "
-        f"تتداخل الفترتان): {plain[1]}. "
-        f"وترتيبها بعد زرع القيم الشاذة: {planted[1]}.",
+        "ترتيب الطرق بالتباعد (<bdi>KL</bdi>) كما دُرّب النموذج، من الأقرب إلى الأصل إلى الأبعد عنه (و«معه» حيث "
+        f"تتداخل الفترتان): {plain[1]}. وترتيبها بعد زرع القيم الشاذة: {planted[1]}.",
     )
 
 
@@ -100,7 +99,7 @@ def designed_gap(results: Results) -> Shown:
         f"الفرق قبل الضغط: {arabic[MAIN]} في النموذج الرئيس، و{arabic[control]} في النموذج الضابط؛ وما "
         "بينهما تقديرٌ لأثر ندرة بعض الحقائق بالعربية. عدد الطرق التي تزيد فيها خسارة العربية على خسارة الإنجليزية "
         f"بفترة فوق الصفر: {wide[MAIN]} من {len(runs[MAIN])} في الرئيس، و{wide[control]} من {len(runs[control])} في "
-        f"الضابط.",
+        "الضابط.",
     )
 
 
@@ -164,9 +163,9 @@ def stated(results: Results) -> Shown:
                                (orderings.FAILS, "What does not hold", "وما لم يصحّ")):  # fmt: skip
         found = [(ordering, code) for ordering, code, outcome in known if outcome == wanted]
         if found:
-            listed = "; ".join(f"{ordering.statement} ({labels.LANGUAGES[code]})" for ordering, code in found)
+            shown = "; ".join(f"{ordering.statement} ({labels.LANGUAGES[code]})" for ordering, code in found)
             other = "؛ ".join(f"{ordering.arabic} (في {labels.ARABIC[code]})" for ordering, code in found)
-            english.append(f"{words}: {listed}.")
+            english.append(f"{words}: {shown}.")
             arabic.append(f"{own}: {other}.")
         elif wanted == orderings.FAILS:
             english.append("None of them fails.")
@@ -196,7 +195,7 @@ def cost(results: Results) -> Shown:
         f"No speed-up is "
         "claimed for a format that the runtime expands.",
         f"عدد تجارب التكميم والتقليم هنا: {count}، ومجموع زمنها بالدقائق: {number(total, 1)}. ولا يُدّعى تسريع لصيغة "
-        f"تُفكّ عند التشغيل.",
+        "تُفكّ عند التشغيل.",
     )
 
 

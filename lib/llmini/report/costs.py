@@ -75,8 +75,7 @@ def figure(results: Results) -> Figure:
     style.words(figure, "What does a method cost to apply?", "كم تكلّف كل طريقة عند تطبيقها؟",
                 f"{labels.tier(results.tier).capitalize()}, on the machine that measured here. Memory while "
                 "compressing: of the device, or of the whole process where there is none, libraries included. "
-                "Packed: pruned matrices as a 1-bit mask "
-                "and "
+                "Packed: pruned matrices as a 1-bit mask and "
                 "their nonzero values.", [(0.5, style.handles(models, results.tier, True), 4)])  # fmt: skip
     return figure
 

@@ -153,6 +153,5 @@ def verdicts(results: Results) -> Shown:
         f"{count[rules.FLOOR]} that cannot be tested, since the score was 0 % before.{against}",
         f"عدد ما قيس هنا من أقوال الدراسة في الضبط الدقيق: {len(found)}، ثبت منها: {count[rules.CONFIRMED]}، وخالفه "
         f"القياس في: {count[rules.REFUTED]}، وتعذّر الحكم في: {count[rules.UNKNOWN]}، وتعذّر الاختبار لأن الدرجة قبله "
-        f"صفر في: "
-        f"{count[rules.FLOOR]}. والتفصيل في الجدول.",
+        f"صفر في: {count[rules.FLOOR]}. والتفصيل في الجدول.",
     )

@@ -205,7 +205,6 @@ def ablation_table(results: Results) -> pandas.DataFrame:
     note = ("After the last stage. As the study: stages 1, 2, 3 with 10 % of stage 1 replayed in stage 3. General: "
             "mean of ArabicMMLU and metabench. Against: points beyond the study's order, of the same seeds, with 95 % "
             "intervals over items and seeds. Tasks of stages 2 and 3 count to MSA, which both teach; the transfer "
-            "table "
-            "leaves it out.")  # fmt: skip
+            "table leaves it out.")  # fmt: skip
     return frame(rows, ["method", "setting"], f"Replay and order of the stages, {labels.tier(results.tier)}", note,
                  {"score, %": 1, "seeds": 0})  # fmt: skip

@@ -138,8 +138,7 @@ def behaviour_answer(results: Results) -> Shown:
         english += (f" On {SIZE} pairs, as in the study, the gap of one and the same model, {_stage(asked[last])}, "
                     f"would lie from {number(low, 1)} to {number(high, 1)} points in 95 % of draws.")  # fmt: skip
         arabic += (f" ولو سُئل النموذج نفسه، وهو {_bdi(asked[last])}، {SIZE} سؤالًا متقابلًا باللغتين، كما في الدراسة، "
-                   f"لوقعت فجوته في 95% من العينات بين "
-                   f"{side(low)} و{side(high)}.")  # fmt: skip
+                   f"لوقعت فجوته في 95% من العينات بين {side(low)} و{side(high)}.")  # fmt: skip
     text, arabic_text = _taught(results)
     return said(english + text, arabic + arabic_text)
 

@@ -78,7 +78,6 @@ def table(results: Results, model: str = "allam_7b") -> pandas.DataFrame:
             row[(name, "KL, in the statement's order")], row[(name, "outcome")] = judge(results, ordering, code)
         rows.append(row)
     note = ("KL to dense in nats a token, lower is closer; level: 95 % intervals meet. Expected: the orderings that "
-            "this project set out to find "
-            "again; observed: looked at without expectation.")  # fmt: skip
+            "this project set out to find again; observed: looked at without expectation.")  # fmt: skip
     title = f"Orderings, {labels.model(model, results.tier)}, {labels.tier(results.tier)}"
     return frame(rows, ["kind", "statement"], title, note)

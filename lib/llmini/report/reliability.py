@@ -164,12 +164,11 @@ def answer(learned: Results, tuned: Results | None = None) -> Shown:
     every = number(len(runs), 0)
     return said(
         f"Of the models drawn, ECE goes {words['ar']} points in Arabic and {words['en']} in English, and is larger "
-        f"in Arabic for "
+        "in Arabic for "
         f"{number(worse, 0)} of {every} models. {number(sure['ar'], 0)} of {every} are too sure in Arabic and "
         f"{number(sure['en'], 0)} in English.",
         f"خطأ المعايرة بالنقاط في النماذج المرسومة {arabic['ar']} في العربية و{arabic['en']} في الإنجليزية؛ وعدد "
-        f"النماذج التي يزيد "
+        "النماذج التي يزيد "
         f"خطؤها في العربية على خطئها في الإنجليزية: {number(worse, 0)} من {every}. وعدد ما تزيد ثقته على صوابه: "
-        f"{number(sure['ar'], 0)} في العربية "
-        f"و{number(sure['en'], 0)} في الإنجليزية.",
+        f"{number(sure['ar'], 0)} في العربية و{number(sure['en'], 0)} في الإنجليزية.",
     )
