@@ -208,12 +208,11 @@ def test_orderings_hold_or_not_from_the_numbers(found):
 
 
 def test_orderings_are_level_where_intervals_meet(found):
-    cells = dict(found.cells)
-    one, other = (found.run("allam_7b", method) for method in ("w4a16", "w4a16_rtn"))
-    for code, near in (("ar", 0.0101), ("en", 0.0001)):
-        for run, value in ((one, 0.0102), (other, near)):
-            key = next(key for key in cells if key[:2] == (run, "kl_to_dense") and key[-1] == code and not key[3])
-            cells[key] = cells[key]._replace(value=value, stderr=0.0005)
+    runs = [found.run("allam_7b", method) for method in ("w4a16", "w4a16_rtn")]
+    near = {"ar": (0.0102, 0.0101), "en": (0.0102, 0.0001)}
+    cells = {key: cell._replace(value=near[key[-1]][runs.index(key[0])], stderr=0.0005)
+             if key[0] in runs and key[1] == "kl_to_dense" and key[-1] in near else cell
+             for key, cell in found.cells.items()}  # fmt: skip
     table = orderings.table(dataclasses.replace(found, cells=cells)).droplevel("kind")
     row = table.loc["W4A16 is closer to dense than rounding to nearest"]
     assert (row["Arabic", "outcome"], row["English", "outcome"]) == ("level", "does not hold")

@@ -15,7 +15,7 @@ import sys
 import threading
 import time
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -143,7 +143,7 @@ def command(arguments: argparse.Namespace, stops: list[KeyboardInterrupt]) -> in
 class Steps:
     """Prints each step as it begins, and how long the whole took; no step begins after a Ctrl-C in ``stops``."""
 
-    def __init__(self, stops: list[KeyboardInterrupt]) -> None:
+    def __init__(self, stops: Sequence[KeyboardInterrupt] = ()) -> None:
         self.start = time.perf_counter()
         self.stops = stops
 

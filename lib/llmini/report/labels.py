@@ -89,7 +89,7 @@ def model(name: str, tier: str = "full", *, short: bool = False) -> str:
         return name
     label = found.label
     if (parameters := _packed(found.source)) and "," in label:
-        label = f"{label.rpartition(',')[0]}, {parameters / 1e6:.1f} M"
+        label = f"{label.rpartition(',')[0]}, {round(parameters / 1e6, 1)} M"
     return label.split(",")[0] if short else label
 
 
