@@ -29,6 +29,22 @@ def test_numbers_enter_prose_through_one_function(path):
             assert not re.search(r"\d[fe%]", written), f"{path.name}:{node.lineno} formats a number by itself"
 
 
+def test_arabic_paragraphs_of_a_page_are_flush_right(tmp_path):
+    import nbformat
+    from playwright.sync_api import sync_playwright
+
+    import acai
+    from llmini.report import page
+
+    note = nbformat.v4.new_markdown_cell('<p dir="rtl" id="note">نص عربي</p>\n\n<p id="own">English</p>')
+    made = page.write(nbformat.v4.new_notebook(cells=[note]), tmp_path / "page.html")
+    with sync_playwright() as play:
+        view = play.chromium.launch(executable_path=acai.chromium(), args=acai.FLAGS).new_page()
+        view.goto(made.as_uri())
+        aligned = [view.eval_on_selector(name, "one => getComputedStyle(one).textAlign") for name in ("#note", "#own")]
+    assert aligned == ["right", "left"]
+
+
 def render(out, results=RESULTS):
     told = {**os.environ, "LLMINI_ROOT": str(root()), "PYTHONWARNINGS": "ignore"}
     command = [sys.executable, "-m", "llmini.report.render", "--out", str(out), "--results", str(results)]

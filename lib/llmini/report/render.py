@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from llmini.records import write_atomic
+from llmini.report import page
 from llmini.settings import UserError, check_tier, root
 
 if TYPE_CHECKING:
@@ -42,7 +43,6 @@ def render(out: Path, results: str = "data/results", tier: str = "pocket") -> Pa
     import nbformat
     from nbclient import NotebookClient
     from nbclient.exceptions import CellExecutionError
-    from nbconvert import HTMLExporter
 
     notebook = nbformat.read(root() / NOTEBOOK, as_version=4)
     values = {"results": results, "tier": check_tier(tier), "figures": str(out / "figures")}
@@ -58,9 +58,7 @@ def render(out: Path, results: str = "data/results", tier: str = "pocket") -> Pa
     clean(notebook)
     target = root() / out / "analysis.ipynb"
     write_atomic(target, lambda path: nbformat.write(notebook, path))
-    page, _ = HTMLExporter().from_notebook_node(notebook, resources={"metadata": {"name": "analysis"}})
-    write_atomic(target.with_suffix(".html"), lambda path: path.write_text(page, encoding="utf8"))
-    return target.with_suffix(".html")
+    return page.write(notebook, target.with_suffix(".html"))
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -71,11 +69,11 @@ def main(arguments: list[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     os.environ.pop("JPY_SESSION_NAME", None)  # the report is written for a reader, not for a person at its knobs
     try:
-        page = render(options.out, options.results, options.tier)
+        made = render(options.out, options.results, options.tier)
     except UserError as fault:
         print(f"report: {fault}", file=sys.stderr)
         return 2
-    print(page.relative_to(root()) if page.is_relative_to(root()) else page)
+    print(made.relative_to(root()) if made.is_relative_to(root()) else made)
     return 0
 
 
