@@ -108,10 +108,10 @@ def formats(results: Results) -> Shown:
                      f"{times(encoders.mean(fast[1]))} one by one and {times(encoders.mean(fast[32]))} in batches of "
                      f"32, {signed(most)} points at most")  # fmt: skip
         arabic.append(f"<bdi>{encoders.method(name)}</bdi>: {number(100 * encoders.mean(sizes), 0)}% من الحجم، "
-                      f"{arabic_times(*(encoders.mean(times) for times in fast.values()))}، وأقصى تغيّر في الجودة: "
+                      f"{arabic_times(*map(encoders.mean, fast.values()))}، وأقصى تغيّر في الجودة: "
                       f"{sentences.arabic_moved(most)}")  # fmt: skip
     if not parts:
         return sentences.nothing()
     return sentences.said("Mean over the tuned encoders, against dense fp32 in PyTorch. " + "; ".join(parts) + ".",
                           "المتوسّط على المُرمِّزات المضبوطة، مقارنةً بالأصل (<bdi>fp32</bdi> في <bdi>PyTorch</bdi>). "
-                          "" + "؛ ".join(arabic) + ".")  # fmt: skip
+                          + "؛ ".join(arabic) + ".")  # fmt: skip

@@ -105,10 +105,15 @@ def transfer(results: Results, method: str, **options: Any) -> dict[str, dict[st
     their b is of untrained weights, the one here of the model that the curriculum starts from.
     """
     results = joined(results)
-    done = finetuning_paired.common(*(after(results, method, stage, **options) for stage in ROWS))
+    done = _stages(results, method, **options)
     parts = {"backward": [(learning_runs.facing(done[own], done[LAST]), alone(own)) for own in STAGES[:-1]],
              "forward": [(learning_runs.facing(done[0], done[own - 1]), alone(own)) for own in STAGES[1:]]}
     return {name: finetuning_paired.difference(results, part) for name, part in parts.items()}
+
+
+def _stages(results: Results, method: str, **options: Any) -> list[dict[int | None, str]]:
+    """The runs after every stage (0: the start), of the seeds that have them all."""
+    return finetuning_paired.common(*(after(results, method, stage, **options) for stage in ROWS))
 
 
 def backward(results: Results, method: str) -> dict[int, tuple[float, dict[str, float]]]:
@@ -116,7 +121,7 @@ def backward(results: Results, method: str) -> dict[int, tuple[float, dict[str, 
     of backward transfer. A stage that learned nothing has nothing to lose.
     """
     results = joined(results)
-    done = finetuning_paired.common(*(after(results, method, stage) for stage in ROWS))
+    done = _stages(results, method)
     return {own: (finetuning_paired.average(results, done[own].values(), alone(own)),
                   finetuning_paired.against(results, done[own], done[LAST], alone(own)))
             for own in STAGES[:-1]}  # fmt: skip
