@@ -1,0 +1,248 @@
+"""Scoring and distillation at the shapes of real models: against stock lm-eval, and against a teacher run online.
+
+    python benchmarks/scale_peers.py [--what scoring distillation] [--layers 1 2] [--share 0.06] [--batch 4]
+
+Weights are random and nothing is downloaded. Each case runs in a process of its own, with few layers and with a few
+more; the difference is a layer's cost, and the whole model is extrapolated from it (--layers with the model's own
+number, and the one before it, nearly measures it).
+
+Scoring: requests of metabench's five tasks of choices, as many and about as long (:data:`TASKS`), to an 8B shape. Once
+each task's shots are the same for all of its items, once every item has its own (MMLU: two items a subject, and
+TruthfulQA its one preamble, in both). Both sides get token ids; stock has the fastest of :data:`SIZES`.
+Distillation: Token-KD of a 7B shape by the full tier's recipe, unmodified, from a 32B shape in 16 bits: its states read
+from the cache, or the teacher run over every batch.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import platform
+import random
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import scale
+from results import read, write
+
+TITLE = "## Scale: scoring and distillation at real shapes, random weights"
+# Task -> items, shots, tokens of a shot and of a question, choices, tokens of a choice, items with the same shots (0:
+# all). Numbers of items and shots are metabench's, lengths about those of its English under a Llama 3 tokenizer.
+TASKS = {
+    "arc": (145, 25, 45, 30, 4, 5, 0), "hellaswag": (93, 10, 95, 60, 4, 30, 0), "mmlu": (96, 5, 110, 110, 4, 1, 2),
+    "truthfulqa": (154, 6, 22, 15, 5, 12, 0), "winogrande": (133, 5, 25, 20, 2, 8, 0),
+}  # fmt: skip
+ALWAYS = ("mmlu", "truthfulqa")  # those whose shots do not come from a draw for each item
+SIZES = {"cpu": (1, 2, 4), "cuda": (4, 8, 16, 32, 64)}
+SHAPES = {
+    "student": {"hidden_size": 3584, "intermediate_size": 18944, "num_hidden_layers": 28, "num_attention_heads": 28,
+                "num_key_value_heads": 4, "vocab_size": 152064},
+    "teacher": {"hidden_size": 5120, "intermediate_size": 27648, "num_hidden_layers": 64, "num_attention_heads": 40,
+                "num_key_value_heads": 8, "vocab_size": 152064},
+}  # fmt: skip
+PROMPT, RESPONSE, STEPS = 96, 384, 4  # tokens, and steps of which the first is not counted
+AIMS = {"scoring": 10, "distillation": 2}
+
+
+def requests(own: bool, share: float) -> list[tuple[None, list[int], list[int]]]:
+    """What the harness asks: (no texts, context ids, continuation ids), task after task."""
+    draw = random.Random(0)
+
+    def ids(count: int) -> list[int]:
+        return [draw.randrange(300, 30_000) for _ in range(count)]
+
+    made: list[tuple[None, list[int], list[int]]] = []
+    for name, (items, shots, shot, question, choices, choice, alike) in TASKS.items():
+        for number in range(max(2, round(share * items))):
+            every = alike if name in ALWAYS or not own else 1
+            if number == 0 or (every and number % every == 0):
+                prefix = ids(shots * shot)
+            asked = ids(question)
+            for _ in range(choices):
+                if name == "winogrande":  # the choice stands in the context, what follows is scored
+                    made.append((None, prefix + asked[:-choice] + ids(2), asked[-choice:]))
+                else:
+                    made.append((None, prefix + asked, ids(choice)))
+    return made
+
+
+def scoring(side: str, layers: int, own: bool, share: float) -> dict[str, float]:
+    """Seconds of all requests on one side, stock's with the size that is fastest on a few of them."""
+    from lm_eval.models.huggingface import HFLM
+
+    from llmini import models, settings
+    from llmini.measure.scorer import TrieLM
+
+    device = settings.device()
+    model = scale.build("8b", layers, scale.SHAPES["8b"]["vocab_size"]).to(device)
+    tokenizer = models.load_tokenizer(models.locate("allam_7b", "pocket"))
+    asked = requests(own, share)
+
+    def run(lm: Any, part: list) -> float:
+        start = time.perf_counter()
+        lm._loglikelihood_tokens(part, disable_tqdm=True)  # answers are numbers on the host: the device is done
+        return time.perf_counter() - start
+
+    options = {"pretrained": model, "tokenizer": tokenizer, "max_length": 4096}
+    if side == "trie":
+        lm = TrieLM(**options, batch_size=1)  # tries itself on made-up sequences first
+        if lm.fallback:
+            raise RuntimeError(f"TrieLM fell back: {lm.fallback}")
+        return {"seconds": run(lm, asked), "requests": len(asked)}
+    tries = {}
+    for size in SIZES[device.type]:
+        lm = HFLM(**options, batch_size=size)
+        run(lm, asked[:2])
+        tries[size] = run(lm, asked[: max(8, size)]) / max(8, size)
+    size = min(tries, key=tries.get)
+    return {"seconds": run(HFLM(**options, batch_size=size), asked), "requests": len(asked), "size": size}
+
+
+def qwen(role: str, layers: int) -> Any:
+    """A random bf16 Qwen2 of a role's width."""
+    import torch
+    import transformers
+
+    from llmini import settings
+
+    config = transformers.Qwen2Config(**{**SHAPES[role], "num_hidden_layers": layers}, tie_word_embeddings=False,
+                                      max_position_embeddings=4096, use_cache=False, bos_token_id=1,
+                                      eos_token_id=2)  # fmt: skip
+    torch.manual_seed(0)
+    before = torch.get_default_dtype()
+    torch.set_default_dtype(torch.bfloat16)
+    try:
+        return transformers.Qwen2ForCausalLM(config).to(settings.device())
+    finally:
+        torch.set_default_dtype(before)
+
+
+def distillation(side: str, students: int, teachers: int, batch: int) -> dict[str, float]:
+    """Median seconds of a training step, optimiser included."""
+    import transformers
+
+    from llmini import models
+    from llmini.pocket import world
+    from llmini.train import recipes
+    from llmini.train import teacher as teaching
+    from llmini.train.examples import Example
+    from llmini.train.trainer import Distiller
+
+    tokenizer = models.load_tokenizer(models.locate("qwen2_5_32b_instruct", "pocket"))
+    words = tokenizer(" ".join(world.documents("dev", "en")), add_special_tokens=False)["input_ids"]
+    draw = random.Random(0)
+    rows = [Example(f"row-{number}", "en", tokenizer.decode(words[number * PROMPT : (number + 1) * PROMPT]),
+                    tuple(draw.randrange(300, len(tokenizer)) for _ in range(RESPONSE)))
+            for number in range(STEPS * batch)]  # fmt: skip
+    recipe = recipes.recipe("full", "token_kd", epochs=1, batch_size=batch)
+    times: list[float] = []
+
+    class Clock(transformers.TrainerCallback):
+        def on_step_begin(self, *_: Any, **__: Any) -> None:
+            times.append(-time.perf_counter())
+
+        def on_step_end(self, arguments: Any, *_: Any, **__: Any) -> None:
+            if arguments.device.type == "cuda":
+                import torch
+
+                torch.cuda.synchronize()
+            times[-1] += time.perf_counter()
+
+    with tempfile.TemporaryDirectory() as folder:
+        given: Any = (qwen("teacher", teachers), tokenizer)
+        if side == "cached":
+            turns = [teaching.Turn(row.id, row.prompt, row.response) for row in rows]
+            given = teaching.states(given[0], tokenizer, turns, Path(folder) / "cache")
+        trainer = Distiller(qwen("student", students), tokenizer, rows, recipe, Path(folder) / "run", given)
+        trainer.add_callback(Clock)
+        trainer.train()
+    return {"seconds": statistics.median(times[1:])}
+
+
+def alone(*words: Any) -> dict[str, float]:
+    """A case in a process of its own."""
+    done = subprocess.run([sys.executable, __file__, "--case", *map(str, words)], capture_output=True, text=True,
+                          env={**os.environ, "TQDM_DISABLE": "1", "HF_HUB_OFFLINE": "1"}, check=False)  # fmt: skip
+    if done.returncode:
+        raise SystemExit(f"{' '.join(map(str, words))}: {done.stderr.strip().splitlines()[-1]}")
+    print(*words, done.stdout.splitlines()[-1], file=sys.stderr, flush=True)
+    return json.loads(done.stdout.splitlines()[-1])
+
+
+def line(what: str, peer: float, ours: float, details: str, aim: int) -> str:
+    return f"| {what} | {details} | {peer:,.1f} | {ours:,.1f} | {peer / ours:.1f}x | {aim}x |"
+
+
+def measure(told: argparse.Namespace) -> Iterator[str]:
+    """The table's lines, as they are measured."""
+    few, more = told.layers
+    step = more - few
+    for own in (False, True) if "scoring" in told.what else ():
+        found = {side: [alone("scoring", side, number, int(own), told.share) for number in (few, more)]
+                 for side in ("stock", "trie")}  # fmt: skip
+        whole = scale.SHAPES["8b"]["num_hidden_layers"]
+        stock, trie = (runs[1]["seconds"] + (whole - more) * (runs[1]["seconds"] - runs[0]["seconds"]) / step
+                       for runs in found.values())  # fmt: skip
+        shots = "each item its own shots" if own else "a task's items share their shots"
+        yield line(f"scoring, 8B: {shots}", stock, trie,
+                   f"{found['trie'][0]['requests']:.0f} requests; stock in batches of {found['stock'][1]['size']:.0f}",
+                   AIMS["scoring"])  # fmt: skip
+    if "distillation" in told.what:
+        cached = [alone("distillation", "cached", number, 1, told.batch)["seconds"] for number in (few, more)]
+        online = [alone("distillation", "online", few, number, told.batch)["seconds"] for number in (few, more)]
+        student, teacher = ((runs[1] - runs[0]) / step for runs in (cached, online))
+        rest = (SHAPES["student"]["num_hidden_layers"] - few) * student
+        yield line("distillation, a step: 32B teaches 7B",
+                   online[1] + rest + (SHAPES["teacher"]["num_hidden_layers"] - more) * teacher, cached[0] + rest,
+                   f"{told.batch} x {PROMPT} + {RESPONSE} tokens; a layer of the student {student:.2f} s, of the "
+                   f"teacher {teacher:.2f} s", AIMS["distillation"])  # fmt: skip
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--what", nargs="+", choices=AIMS, default=list(AIMS))
+    parser.add_argument("--layers", nargs=2, type=int, default=[1, 2], help="few, and a few more")
+    parser.add_argument("--share", type=float, help="share of metabench's items")
+    parser.add_argument("--batch", type=int, help="sequences of a training step")
+    parser.add_argument("--print", action="store_true", help="leave RESULTS.md as it is")
+    parser.add_argument("--case", nargs="+", help=argparse.SUPPRESS)
+    told = parser.parse_args()
+    if told.case:
+        what, side, *words = told.case
+        found = (scoring(side, int(words[0]), bool(int(words[1])), float(words[2])) if what == "scoring"
+                 else distillation(side, *map(int, words)))  # fmt: skip
+        print(json.dumps(found))
+        return
+    import lm_eval
+    import torch
+
+    cuda = torch.cuda.is_available()
+    told.share, told.batch = told.share or (1.0 if cuda else 0.06), told.batch or (8 if cuda else 4)
+    device = torch.cuda.get_device_name() if cuda else f"CPU ({platform.machine()}, {torch.get_num_threads()} threads)"
+    head = [
+        "", "`python benchmarks/scale_peers.py`", "",
+        f"{device}, torch {torch.__version__}, lm-eval {lm_eval.__version__}; random bf16 weights, {told.share:.0%} of "
+        f"metabench's items. Seconds of the whole model, extrapolated from {told.layers[0]} and {told.layers[1]} "
+        "layers, each measured once (a step: median of three). The fewer the items, the fewer share a prefix: the "
+        "whole benchmark's ratio is higher. Aims are for an A100-class GPU"
+        + ("." if cuda else "; on a CPU the ratios follow the operations that are saved, and say little of a GPU."),
+        "", "| case | of what | peer, seconds | llmini, seconds | ratio | aim |", "|---" * 6 + "|",
+    ]  # fmt: skip
+    known = read(TITLE)
+    lines = {row.split("|")[1]: row for row in known[len(head) :]} if known[: len(head)] == head else {}
+    for row in measure(told):
+        lines[row.split("|")[1]] = row
+        print(row, flush=True)
+        if not told.print:
+            write(TITLE, [*head, *lines.values()])
+
+
+if __name__ == "__main__":
+    main()
