@@ -1,6 +1,6 @@
 """Scoring and distillation at the shapes of real models: against stock lm-eval, and against a teacher run online.
 
-    python benchmarks/scale_peers.py [--what scoring distillation] [--layers 1 2] [--share 0.06] [--batch 4]
+    python benchmarks/scale_peers.py [--what scoring distillation] [--layers 1 2] [--share 0.04] [--batch 4]
 
 Weights are random and nothing is downloaded. Each case runs in a process of its own, with few layers and with a few
 more; the difference is a layer's cost, and the whole model is extrapolated from it (--layers with the model's own
@@ -73,8 +73,13 @@ def requests(own: bool, share: float) -> list[tuple[None, list[int], list[int]]]
     return made
 
 
-def scoring(side: str, layers: int, own: bool, share: float) -> dict[str, float]:
-    """Seconds of all requests on one side, stock's with the size that is fastest on a few of them."""
+def read_by_stock(asked: list[tuple[None, list[int], list[int]]]) -> int:
+    """Tokens that stock forwards: each request's, those that differ in the last token alone once."""
+    return sum(map(len, {(*context, *tail[:-1]) for _, context, tail in asked}))
+
+
+def scoring(side: str, layers: int, own: bool, share: float, size: int) -> dict[str, float]:
+    """Seconds of the requests on one side; stock in batches of ``size``, or of the one that is fastest on a few."""
     from lm_eval.models.huggingface import HFLM
 
     from llmini import models, settings
@@ -82,7 +87,8 @@ def scoring(side: str, layers: int, own: bool, share: float) -> dict[str, float]
 
     device = settings.device()
     model = scale.build("8b", layers, scale.SHAPES["8b"]["vocab_size"]).to(device)
-    tokenizer = models.load_tokenizer(models.locate("allam_7b", "pocket"))
+    options = {"pretrained": model, "tokenizer": models.load_tokenizer(models.locate("allam_7b", "pocket")),
+               "max_length": 4096}  # fmt: skip
     asked = requests(own, share)
 
     def run(lm: Any, part: list) -> float:
@@ -90,18 +96,17 @@ def scoring(side: str, layers: int, own: bool, share: float) -> dict[str, float]
         lm._loglikelihood_tokens(part, disable_tqdm=True)  # answers are numbers on the host: the device is done
         return time.perf_counter() - start
 
-    options = {"pretrained": model, "tokenizer": tokenizer, "max_length": 4096}
     if side == "trie":
         lm = TrieLM(**options, batch_size=1)  # tries itself on made-up sequences first
         if lm.fallback:
             raise RuntimeError(f"TrieLM fell back: {lm.fallback}")
-        return {"seconds": run(lm, asked), "requests": len(asked)}
+        return {"seconds": run(lm, asked), "requests": len(asked), "size": 0}
     tries = {}
-    for size in SIZES[device.type]:
-        lm = HFLM(**options, batch_size=size)
+    for width in SIZES[device.type] if not size else ():
+        lm = HFLM(**options, batch_size=width)
         run(lm, asked[:2])
-        tries[size] = run(lm, asked[: max(8, size)]) / max(8, size)
-    size = min(tries, key=tries.get)
+        tries[width] = run(lm, asked[: max(8, width)]) / max(8, width)
+    size = size or min(tries, key=tries.get)
     return {"seconds": run(HFLM(**options, batch_size=size), asked), "requests": len(asked), "size": size}
 
 
@@ -184,16 +189,19 @@ def measure(told: argparse.Namespace) -> Iterator[str]:
     """The table's lines, as they are measured."""
     few, more = told.layers
     step = more - few
-    for own in (False, True) if "scoring" in told.what else ():
-        found = {side: [alone("scoring", side, number, int(own), told.share) for number in (few, more)]
-                 for side in ("stock", "trie")}  # fmt: skip
+    if "scoring" in told.what:
         whole = scale.SHAPES["8b"]["num_hidden_layers"]
-        stock, trie = (runs[1]["seconds"] + (whole - more) * (runs[1]["seconds"] - runs[0]["seconds"]) / step
-                       for runs in found.values())  # fmt: skip
-        shots = "each item its own shots" if own else "a task's items share their shots"
-        yield line(f"scoring, 8B: {shots}", stock, trie,
-                   f"{found['trie'][0]['requests']:.0f} requests; stock in batches of {found['stock'][1]['size']:.0f}",
-                   AIMS["scoring"])  # fmt: skip
+        stock = [alone("scoring", "stock", more, 0, told.share, 0)]  # it shares nothing among items: once for both
+        size = int(stock[0]["size"])
+        stock.insert(0, alone("scoring", "stock", few, 0, told.share, size))
+        more_items = read_by_stock(requests(False, 1.0)) / read_by_stock(requests(False, told.share))
+        for own in (False, True):
+            trie = [alone("scoring", "trie", number, int(own), 1.0, 0) for number in (few, more)]
+            peer, ours = (runs[1]["seconds"] + (whole - more) * (runs[1]["seconds"] - runs[0]["seconds"]) / step
+                          for runs in (stock, trie))  # fmt: skip
+            shots = "each item its own shots" if own else "a task's items share their shots"
+            yield line(f"scoring, 8B: {shots}", more_items * peer, ours,
+                       f"{trie[0]['requests']:.0f} requests; stock in batches of {size}", AIMS["scoring"])  # fmt: skip
     if "distillation" in told.what:
         cached = [alone("distillation", "cached", number, 1, told.batch)["seconds"] for number in (few, more)]
         online = [alone("distillation", "online", few, number, told.batch)["seconds"] for number in (few, more)]
@@ -209,14 +217,15 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--what", nargs="+", choices=AIMS, default=list(AIMS))
     parser.add_argument("--layers", nargs=2, type=int, default=[1, 2], help="few, and a few more")
-    parser.add_argument("--share", type=float, help="share of metabench's items")
+    parser.add_argument("--share", type=float, help="share of metabench's items that stock scores")
     parser.add_argument("--batch", type=int, help="sequences of a training step")
     parser.add_argument("--print", action="store_true", help="leave RESULTS.md as it is")
     parser.add_argument("--case", nargs="+", help=argparse.SUPPRESS)
     told = parser.parse_args()
     if told.case:
         what, side, *words = told.case
-        found = (scoring(side, int(words[0]), bool(int(words[1])), float(words[2])) if what == "scoring"
+        layers, *rest = words
+        found = (scoring(side, int(layers), bool(int(rest[0])), float(rest[1]), int(rest[2])) if what == "scoring"
                  else distillation(side, *map(int, words)))  # fmt: skip
         print(json.dumps(found))
         return
@@ -224,14 +233,14 @@ def main() -> None:
     import torch
 
     cuda = torch.cuda.is_available()
-    told.share, told.batch = told.share or (1.0 if cuda else 0.06), told.batch or (8 if cuda else 4)
+    told.share, told.batch = told.share or (1.0 if cuda else 0.04), told.batch or (8 if cuda else 4)
     device = torch.cuda.get_device_name() if cuda else f"CPU ({platform.machine()}, {torch.get_num_threads()} threads)"
     head = [
         "", "`python benchmarks/scale_peers.py`", "",
-        f"{device}, torch {torch.__version__}, lm-eval {lm_eval.__version__}; random bf16 weights, {told.share:.0%} of "
-        f"metabench's items. Seconds of the whole model, extrapolated from {told.layers[0]} and {told.layers[1]} "
-        "layers, each measured once (a step: median of three). The fewer the items, the fewer share a prefix: the "
-        "whole benchmark's ratio is higher. Aims are for an A100-class GPU"
+        f"{device}, torch {torch.__version__}, lm-eval {lm_eval.__version__}; random bf16 weights. Seconds of the "
+        f"whole model, extrapolated from {told.layers[0]} and {told.layers[1]} layers, each measured once (a step: "
+        f"median of three). llmini scores all requests, stock {told.share:.0%} of the items, taken times the tokens "
+        "that it would read of all (it shares nothing among items). Aims are for an A100-class GPU"
         + ("." if cuda else "; on a CPU the ratios follow the operations that are saved, and say little of a GPU."),
         "", "| case | of what | peer, seconds | llmini, seconds | ratio | aim |", "|---" * 6 + "|",
     ]  # fmt: skip

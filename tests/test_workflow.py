@@ -175,13 +175,25 @@ def test_figures_are_no_reason_to_measure_again():
 
 def test_a_notebook_that_is_gone_is_named(checkout):
     with pytest.raises(UserError, match=r"gone\.ipynb is missing: delete gone\.done .* `make study-all`"):
-        publish.promote(checkout / "gone.ipynb", checkout / "notebooks" / "analysis.ipynb")
+        publish.promoted(checkout / "gone.ipynb", checkout / "notebooks" / "analysis.ipynb")
 
 
 def test_publish_refuses_an_incomplete_study(checkout):
     with pytest.raises(UserError, match="runs are missing or out of date"):
         publish.publish("pocket")
     assert not (checkout / "data" / "results").exists()
+
+
+@pytest.mark.parametrize("gone", ["figures/cost.png", "pocket_runs.csv", "report/analysis.ipynb"])
+def test_nothing_is_published_when_something_is_missing(checkout, gone):
+    home = checkout / "runs" / "pocket"
+    names = ("pocket.csv", "pocket_items.parquet", "pocket_runs.csv", "figures/cost.png", "report/analysis.ipynb")
+    for path in (home / name for name in names if name != gone):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text("{}")
+    with pytest.raises(UserError, match="is missing"):
+        publish.publish("pocket", part=True)
+    assert not (checkout / "data" / "results").exists() and not (checkout / "figures").exists()
 
 
 def notebook(outputs=(), extra=()):
@@ -201,11 +213,12 @@ def test_promote_keeps_outputs_and_drops_what_changes(checkout):
     output = nbformat.v4.new_output("execute_result", {"text/plain": "2"}, execution_count=2)
     nbformat.write(notebook([output], [injected]), checkout / "executed.ipynb")
     nbformat.write(notebook(), checkout / "committed.ipynb")
-    publish.promote(checkout / "executed.ipynb", checkout / "committed.ipynb")
-    first = (checkout / "committed.ipynb").read_bytes()
+    pair = checkout / "executed.ipynb", checkout / "committed.ipynb"
+    publish.put(publish.promoted(*pair), pair[1])
+    first = pair[1].read_bytes()
     assert b"papermill" not in first and b"12:01" not in first and b"injected" not in first and b'"2"' in first
-    publish.promote(checkout / "executed.ipynb", checkout / "committed.ipynb")
-    assert (checkout / "committed.ipynb").read_bytes() == first
+    publish.put(publish.promoted(*pair), pair[1])
+    assert pair[1].read_bytes() == first
 
 
 def test_promote_refuses_a_notebook_edited_since(checkout):
@@ -214,7 +227,7 @@ def test_promote_refuses_a_notebook_edited_since(checkout):
     edited.cells[-1].source = "b"
     nbformat.write(edited, checkout / "committed.ipynb")
     with pytest.raises(UserError, match="edited after it ran"):
-        publish.promote(checkout / "executed.ipynb", checkout / "committed.ipynb")
+        publish.promoted(checkout / "executed.ipynb", checkout / "committed.ipynb")
 
 
 def test_promote_takes_a_run_made_before_a_default_changed(checkout):
@@ -223,8 +236,7 @@ def test_promote_takes_a_run_made_before_a_default_changed(checkout):
     edited = notebook()
     edited.cells[0].source = "a = 3  # another default: the run was told its own"
     nbformat.write(edited, checkout / "committed.ipynb")
-    publish.promote(checkout / "executed.ipynb", checkout / "committed.ipynb")
-    cells = nbformat.read(checkout / "committed.ipynb", as_version=4).cells
+    cells = publish.promoted(checkout / "executed.ipynb", checkout / "committed.ipynb").cells
     assert cells[0].source.startswith("a = 3") and cells[1].outputs[0].data["text/plain"] == "2"
 
 

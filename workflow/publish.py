@@ -79,20 +79,24 @@ def publish(tier: str, part: bool = False) -> list[Path]:
     """Copy tables, figures and notebooks to their committed places; returns what was written.
 
     part: the tables are those of `renew`, and a notebook whose job did not run here stays as it is.
-    Raises UserError when the study is incomplete: a published table always covers the whole grid.
+    Raises UserError when the study is incomplete: a published table always covers the whole grid. Then, as when a file
+    is missing or a notebook was edited since, nothing is written.
     """
     jobs = grid.jobs(tier)
     if not part:
         require([run.run_id for job in jobs for run in job.pending()])
-    written = []
-    for name in (f"{tier}.csv", f"{tier}_items.parquet", f"{tier}_runs.csv"):
-        written.append(copy(runs(tier, name), root() / "data" / "results" / name))
-    for figure in sorted(runs(tier, "figures").iterdir()):
-        written.append(copy(figure, root() / "figures" / tier / figure.name))
-    for job in jobs:
-        if job.publish and not (part and job.pending()):
-            written.append(promote(runs(tier, "jobs", f"{job.name}.ipynb"), root() / "notebooks" / job.notebook))
-    written.append(promote(runs(tier, "report", "analysis.ipynb"), root() / "notebooks" / "analysis.ipynb"))
+    drawn = sorted(runs(tier, "figures").glob("*")) or [runs(tier, "figures", "*.svg")]
+    names = (f"{tier}.csv", f"{tier}_items.parquet", f"{tier}_runs.csv")
+    files = [(runs(tier, name), root() / "data" / "results" / name) for name in names]
+    files += [(path, root() / "figures" / tier / path.name) for path in drawn]
+    books = [(runs(tier, "jobs", f"{job.name}.ipynb"), root() / "notebooks" / job.notebook)
+             for job in jobs if job.publish and not (part and job.pending())]  # fmt: skip
+    books.append((runs(tier, "report", "analysis.ipynb"), root() / "notebooks" / "analysis.ipynb"))
+    for source, _ in files:
+        if not source.exists():
+            raise UserError(f"{source} is missing: run `make study-all`")
+    made = {committed: promoted(executed, committed) for executed, committed in books}  # all is there: now write
+    written = [copy(*pair) for pair in files] + [put(book, committed) for committed, book in made.items()]
     if tier == "pocket":
         written.append(readme())
     return written
@@ -118,14 +122,12 @@ def headline() -> str:
 
 
 def copy(source: Path, target: Path) -> Path:
-    if not source.exists():
-        raise UserError(f"{source} is missing: run `make study-all`")
     write_atomic(target, lambda path: shutil.copyfile(source, path))
     return target
 
 
-def promote(executed: Path, committed: Path) -> Path:
-    """Put the outputs of an executed notebook into the committed one, without what changes from run to run.
+def promoted(executed: Path, committed: Path) -> nbformat.NotebookNode:
+    """The committed notebook with the outputs of an executed one, without what changes from run to run.
 
     Prose and default parameters may have been edited since the run, which was told its own; other code may not.
     Raises UserError when it was, or when there is none.
@@ -145,8 +147,12 @@ def promote(executed: Path, committed: Path) -> Path:
     for cell, done in zip(code, ran, strict=True):
         cell.outputs, cell.execution_count = done.outputs, done.execution_count
     clean(target)
-    write_atomic(committed, lambda path: nbformat.write(target, path))
-    return committed
+    return target
+
+
+def put(notebook: nbformat.NotebookNode, target: Path) -> Path:
+    write_atomic(target, lambda path: nbformat.write(notebook, path))
+    return target
 
 
 if __name__ == "__main__":
