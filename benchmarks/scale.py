@@ -150,7 +150,8 @@ def measure(told: argparse.Namespace) -> Iterator[str]:
             share = next((f"{operations(shape, told) / layer / peak16:.0%}" for name, peak16 in PEAKS.items()
                           if name in gpu), "")  # fmt: skip
             spent = f"{each:.1f} | {each / layer:.2f} | {total / 60:.1f}" if each > 0 else "too little to tell | | "
-            yield f"| {SHAPES[shape]['label']} | {method} | {spent} | {peak:.2f} | {share} |"
+            yield (f"| {SHAPES[shape]['label']} | {method} | {told.samples} x {told.length} | {spent} | {peak:.2f} "
+                   f"| {share} |")  # fmt: skip
 
 
 def main() -> None:
@@ -179,18 +180,19 @@ def main() -> None:
     memory = "peak GiB of the device" if cuda else "GiB a layer adds to the resident peak"
     head = [
         "", "`python benchmarks/scale.py --shapes … --methods …`", "",
-        f"{device}, torch {torch.__version__}; {told.samples} windows of {told.length} tokens, random bf16 weights. "
+        f"{device}, torch {torch.__version__}; random bf16 weights. Windows: number and tokens of the calibration. "
         f"Compressed with {told.layers[0]} and with {told.layers[1]} layers, each once: their difference is a layer's "
         "cost, and minutes of the whole model are extrapolated from it, not measured. \"Against forwards\": of two "
         "plain passes of the layer over the same windows."
-        + ("" if cuda else " On a CPU these figures rank the methods; they say nothing of a GPU."),
-        "", f"| shape | method | seconds a layer | against forwards | minutes, all layers (extrapolated) | {memory} "
-        "| forwards' share of the 16-bit peak |", "|---|---|---|---|---|---|---|",
+        + ("" if cuda else " On a CPU these figures rank the methods; they say nothing of a GPU. The "
+           "study calibrates on 128 x 2048: what does not grow with that, sorting and solving, weighs less there."),
+        "", f"| shape | method | windows | seconds a layer | against forwards | minutes, all layers (extrapolated) "
+        f"| {memory} | forwards' share of the 16-bit peak |", "|---" * 8 + "|",
     ]  # fmt: skip
-    known = read(TITLE)  # cases of an earlier start stay, if it measured in the same way on the same device
-    lines = {tuple(line.split("|")[1:3]): line for line in known[len(head) :]} if known[: len(head)] == head else {}
+    known = read(TITLE)  # cases of an earlier start stay, if it was on the same device
+    lines = {tuple(line.split("|")[1:4]): line for line in known[len(head) :]} if known[: len(head)] == head else {}
     for line in measure(told):  # written one by one: what was measured stays when a later case fails
-        lines[tuple(line.split("|")[1:3])] = line
+        lines[tuple(line.split("|")[1:4])] = line
         print(line, flush=True)
         if not told.print:
             write(TITLE, [*head, *lines.values()])
