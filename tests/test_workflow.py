@@ -79,6 +79,30 @@ def test_a_finished_report_hides_no_missing_run(checkout):
         assert ["prune", "1"] in table and [last, "1"] in table and not any(row[:1] == ["quant"] for row in table)
 
 
+def test_a_failing_job_is_tried_as_often_as_the_profile_says(checkout):
+    """Its rule has no number of its own, which would win over that of a cluster's profile."""
+    committed = (checkout / "workflow").resolve()
+    for name in ("workflow", "notebooks"):
+        (checkout / name).unlink()
+        (checkout / name).mkdir()
+    for path in committed.iterdir():
+        if path.name != "grid.yaml":
+            (checkout / "workflow" / path.name).symlink_to(path)
+    (checkout / "workflow" / "grid.yaml").write_text(
+        "pocket: {quant: [{name: one, notebook: fails.ipynb, core: true, models: [allam_7b], method: int8}]}")  # fmt: skip
+    fails = notebook()
+    fails.metadata["kernelspec"] = {"name": "python3", "language": "python", "display_name": "Python 3"}
+    fails.cells[-1].source = "open('tries', 'a').write('x')\nraise RuntimeError('always')"
+    nbformat.write(fails, checkout / "notebooks" / "fails.ipynb")
+    done = subprocess.run(
+        [sys.executable, "-m", "snakemake", "-s", "workflow/Snakefile", "--workflow-profile", "workflow/profiles/local",
+         "--nolock", "--retries", "2", "--config", "tier=pocket", "core=true", "--", "results"],
+        cwd=checkout, capture_output=True, text=True, env={**os.environ, "LLMINI_ROOT": str(checkout)}, check=False,
+    )  # fmt: skip
+    assert done.returncode and (checkout / "tries").is_file(), done.stderr
+    assert (checkout / "tries").read_text() == "xxx"
+
+
 def test_a_second_study_stops_with_a_clear_message(checkout, monkeypatch, capsys):
     held = lock.hold(checkout / "runs" / "study.lock", "a study of the pocket tier runs already: wait for it")
     monkeypatch.setattr(sys, "argv", ["study.py"])
