@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import functools
 import json
+import os
 import sys
 from dataclasses import replace
+from types import SimpleNamespace
 
 import pytest
 
@@ -123,7 +126,6 @@ def test_the_command_prints_the_grid_and_says_whether_it_fits(cache, capsys):
 
 def test_the_page_for_clusters_has_the_plans_own_table(cache):
     """Made again by: LLMINI_WRITE_DOCS=1 pytest tests/test_preflight.py -k page_for_clusters"""
-    import os
     import re
 
     path = root() / "docs" / "cluster.md"
@@ -149,8 +151,91 @@ def test_a_study_with_runs_that_cannot_fit_does_not_start(cache, capsys, monkeyp
 
 def test_a_profile_says_which_device_each_family_gets():
     found = preflight.devices_of(root() / "workflow" / "profiles" / "slurm")
-    assert found["quant"].name == "NVIDIA A100 40 GB" and found["prune"].name == "NVIDIA T4 16 GB"
-    assert found["kd"].host == 160e9 and found["prune"].host == 96e9
+    assert found["quant"].name == "NVIDIA A100 40 GB" and found["encoder"].name == "NVIDIA T4 16 GB"
+    assert found["kd"].host == 160e9 and found["encoder"].host == 32e9
+
+
+@pytest.mark.parametrize("name, known", [
+    ("A100", "a100"), ("nvidia_a100", "a100"), ("a100_80gb", "a100_80"), ("NVIDIA-A100-SXM4-80GB", "a100_80"),
+    ("nvidia_a100-pcie-40gb", "a100"), ("tesla_t4", "t4"), ("h100", "h100"),
+])  # fmt: skip
+def test_a_gpu_is_known_by_its_clusters_name(name, known):
+    assert preflight.gpu(name, "quant") == known
+
+
+@pytest.mark.parametrize("told", [
+    "default-resources: {gres: 'gpu:v100:1'}", "default-resources: ['gres=gpu:v100:1', mem_mb=4000]",
+    "set-resources: {quant: {gres: 'gpu:a100_1g.5gb:1'}}", "set-resources: {prune: {gres: 'gpu:1'}}",
+])  # fmt: skip
+def test_a_gpu_that_the_plan_does_not_know_is_named(told, tmp_path):
+    (tmp_path / "config.yaml").write_text(told)
+    with pytest.raises(UserError, match=r"a GPU of (type 'v100'|type 'a100_1g\.5gb'|no named type).*/devices\.yaml"):
+        preflight.devices_of(tmp_path)
+
+
+def test_gpus_of_all_families_may_stand_in_one_place(tmp_path):
+    (tmp_path / "config.yaml").write_text("default-resources: ['gres=gpu:A100:1', mem_mb=4000]\n"
+                                          "set-resources: {prune: {gres: 'gpu:t4:1'}}\n")  # fmt: skip
+    found = preflight.devices_of(tmp_path)
+    assert found["merge"].name == "NVIDIA A100 40 GB" and found["merge"].host == 4e9
+    assert found["prune"].name == "NVIDIA T4 16 GB"
+
+
+def test_the_committed_profile_starts_the_core(cache):
+    """Of the whole grid it refuses what docs/cluster.md names."""
+    place = root() / "workflow" / "profiles" / "slurm"
+    assert preflight.check("full", True, place) == []
+    left = {line.split()[0] for line in preflight.check("full", False, place)}
+    assert left == {"full-merge-qwen2_5_32b_instruct-teacher", "full-merge-qwen2_5_32b_instruct-fp8"}
+
+
+def test_a_model_that_is_not_to_be_had_leaves_the_rest_of_the_plan(cache, capsys, monkeypatch):
+    plain = needs._shape.__wrapped__
+
+    @functools.cache
+    def shape(source, tier, name):
+        if name == "llama3_1_8b":
+            raise UserError("meta-llama/Llama-3.1-8B-Instruct is gated: accept its licence")
+        return plain(source, tier, name)
+
+    monkeypatch.setattr(needs, "_shape", shape)
+    assert cli.main(["--plan", "--tier", "full", "--device", "h200"]) == 1
+    shown = capsys.readouterr().out
+    assert "unknown, and not in this plan: llama3_1_8b: meta-llama/Llama-3.1-8B-Instruct is gated" in shown
+    assert "full-quant-allam_7b-dense" in shown and "full-quant-llama3_1_8b" not in shown
+    with pytest.raises(UserError, match="is gated"):  # a study would run into it
+        preflight.check("full", False, root() / "workflow" / "profiles" / "slurm")
+
+
+def test_a_device_is_for_a_whole_grid(capsys):
+    assert cli.main(["allam_7b", "--plan", "--quant", "w8a8", "--device", "t4"]) == 2
+    assert "leave MODEL out" in capsys.readouterr().err
+
+
+def test_a_dry_run_checks_what_the_run_would(cache, capsys, monkeypatch):
+    monkeypatch.setattr(sys, "argv", ["study.py", "--tier", "full", "--profile", "nope", "--dry-run"])
+    assert study.main() == 2
+    assert "no profile 'nope'" in capsys.readouterr().err
+    monkeypatch.setattr(sys, "argv", ["study.py", "--tier", "full", "--all", "--profile", "slurm", "--dry-run"])
+    assert study.main() == 2
+    shown = capsys.readouterr()
+    assert "full-quant-allam_7b-dense" in shown.out and "refused: full-merge-qwen2_5_32b" in shown.err
+
+
+def test_a_study_that_the_disk_does_not_hold_does_not_start(cache, monkeypatch):
+    free = SimpleNamespace(free=10 * 2**40)
+    monkeypatch.setattr(preflight.shutil, "disk_usage", lambda place: free)
+    study.preflight("full", True, "slurm")
+    free.free = 100 * 2**30
+    with pytest.raises(UserError, match=r"the runs left write [\d.]+ GiB and 100.00 GiB are free at .*: link runs/"):
+        study.preflight("full", True, "slurm")
+
+
+def test_a_large_model_has_the_machine_for_itself():
+    cores = len(os.sched_getaffinity(0))
+    assert study.threads("full", "local", False) == study.threads("small", "local", False) == cores
+    assert study.threads("pocket", "local", False) == study.threads("full", "slurm", False) == 1
+    assert study.threads("full", "local", True) == 1  # made-up models are as small as pocket ones
 
 
 def test_seconds_are_the_formula():

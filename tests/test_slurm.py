@@ -52,6 +52,7 @@ def profile(folder: Path) -> Path:
     told["default-resources"] = {"slurm_partition": "main", "runtime": 60, "mem_mb": 2000, "cpus_per_task": 1}
     for rule, asked in told["set-resources"].items():
         told["set-resources"][rule] = {**({"gres": asked["gres"]} if "gres" in asked else {}), "mem_mb": 2000}
+    told["set-resources"]["prune"]["gres"] = "gpu:t4:1"  # pocket models fit one
     told |= {"slurm-no-account": True, "latency-wait": 20, "slurm-status-command": "squeue",
              "slurm-init-seconds-before-status-checks": 5, "slurm-logdir": str(folder / "logs")}  # fmt: skip
     folder.mkdir()

@@ -88,8 +88,8 @@ def test_a_failing_job_is_tried_as_often_as_the_profile_says(checkout):
     for path in committed.iterdir():
         if path.name != "grid.yaml":
             (checkout / "workflow" / path.name).symlink_to(path)
-    (checkout / "workflow" / "grid.yaml").write_text(
-        "pocket: {quant: [{name: one, notebook: fails.ipynb, core: true, models: [allam_7b], method: int8}]}")  # fmt: skip
+    one = "{name: one, notebook: fails.ipynb, core: true, models: [allam_7b], method: int8}"
+    (checkout / "workflow" / "grid.yaml").write_text(f"pocket: {{quant: [{one}]}}")
     fails = notebook()
     fails.metadata["kernelspec"] = {"name": "python3", "language": "python", "display_name": "Python 3"}
     fails.cells[-1].source = "open('tries', 'a').write('x')\nraise RuntimeError('always')"

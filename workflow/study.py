@@ -36,9 +36,13 @@ def main() -> int:
     parser.add_argument("--without-preflight", action="store_true", help="start although a run cannot fit")
     options = parser.parse_args()
     try:
-        if not (options.dry_run or options.without_preflight):
+        code = 0
+        if options.dry_run:
+            code = study(options.tier, not options.all, options.profile, True)
+        if not options.without_preflight:
             preflight(options.tier, not options.all, options.profile)
-        return study(options.tier, not options.all, options.profile, options.dry_run, options.rehearsal)
+        return code if options.dry_run else study(options.tier, not options.all, options.profile, False,
+                                                  options.rehearsal)  # fmt: skip
     except UserError as fault:
         print(f"study: {fault}", file=sys.stderr)
         return 2
@@ -55,6 +59,9 @@ def preflight(tier: str, core: bool, profile: str) -> None:
         print("\n".join(f"refused: {line}" for line in no), file=sys.stderr)
         raise UserError(f"{len(no)} runs cannot fit: give them another device in the profile, or leave their entries "
                         "out of workflow/grid.yaml (--without-preflight starts all the same)")  # fmt: skip
+    if short := plans.room(tier, core):
+        raise UserError(f"{short}: link runs/ to a larger disk, or measure the core first (--without-preflight "
+                        "starts all the same)")  # fmt: skip
 
 
 def study(tier: str, core: bool, profile: str, dry_run: bool, rehearsal: bool = False) -> int:
@@ -81,7 +88,7 @@ def study(tier: str, core: bool, profile: str, dry_run: bool, rehearsal: bool = 
     command = [sys.executable, "-m", "snakemake", "-s", str(root() / "workflow/Snakefile"), "--nolock",
                "--directory", str(root()), "--workflow-profile", str(profile_folder(profile)),
                "--rerun-incomplete", "--config", f"tier={tier}", f"core={core}",
-               f"rehearsal={rehearsal}"]  # fmt: skip
+               f"rehearsal={rehearsal}", f"threads={threads(tier, profile, rehearsal)}"]  # fmt: skip
     environment = {**os.environ, "TQDM_DISABLE": "1", "LLMINI_ROOT": str(root())}
     began = time.time()
     with log.open("w") as sink:
@@ -111,6 +118,13 @@ def study(tier: str, core: bool, profile: str, dry_run: bool, rehearsal: bool = 
     if tier == "pocket":
         application(log)
     return code
+
+
+def threads(tier: str, profile: str, rehearsal: bool) -> int:
+    """Threads of a notebook: one in the pocket tier, where as many run side by side as there are cores. A larger model
+    takes all of this machine's cores, and so its memory and its GPU, for itself; on a cluster SLURM says."""
+    alone = profile == "local" and tier != "pocket" and not rehearsal
+    return len(os.sched_getaffinity(0)) if alone else 1
 
 
 def damaged(todo: Iterable[grid.Run]) -> Iterator[tuple[grid.Run, str]]:

@@ -69,7 +69,7 @@ def parser() -> Parser:
                       "that tier, for here, a100, t4, … (several: a100,t4; default: here)")  # fmt: skip
     rest.add_argument("--core", action="store_true", help="with --plan or --fetch of a tier: its core alone")
     rest.add_argument("--fetch", action="store_true", help="download what the grid of --tier reads: models and data")
-    rest.add_argument("--tier", metavar="TIER", help="pocket, small, full or rehearsal: where names are looked up "
+    rest.add_argument("--tier", metavar="TIER", help="pocket, small or full: where names are looked up "
                       "(default: the first tier that has the name)")  # fmt: skip
     rest.add_argument("--trust-remote-code", action="store_true", help="run the checkpoint's own Python code")
     rest.add_argument("--list", action="store_true", help="print the models and the methods")

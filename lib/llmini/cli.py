@@ -105,6 +105,8 @@ def command(arguments: argparse.Namespace, stops: list[KeyboardInterrupt]) -> in
         return plan_grid(arguments)
     if not arguments.model:
         raise UserError("name a MODEL: one from `llmini --list`, a folder, or a hub id; see `llmini --help`")
+    if arguments.device:
+        raise UserError("--device is for the plan of a whole grid: leave MODEL out, and give --plan and --tier")
     if arguments.convert:
         return convert(arguments)
     from llmini.compress import options
@@ -217,14 +219,17 @@ def fetch(arguments: argparse.Namespace) -> int:
 
 
 def plan_grid(arguments: argparse.Namespace) -> int:
-    """``--plan --tier TIER`` without a model: what every run of the grid takes. Exit code 1 when a run cannot fit."""
+    """``--plan --tier TIER`` without a model: what every run of the grid takes.
+
+    Exit code 1 when a run cannot fit, or its model is not to be had.
+    """
     from llmini import preflight
 
     tier = settings.check_tier(arguments.tier)
     names = [name.strip() for name in (arguments.device or "here").split(",") if name.strip()]
     shown = preflight.text(tier, arguments.core, names)
     print(shown)
-    return int("\nrefused: " in shown)
+    return int("\nrefused: " in shown or "\nunknown, " in shown)
 
 
 def tier_of(model: str) -> str:

@@ -3,26 +3,38 @@
 from __future__ import annotations
 
 import re
+import shutil
 from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
 
-from llmini import costs, grid
+from llmini import costs, grid, schema
 from llmini.compress import plan
 from llmini.compress.folder import readable
 from llmini.costs import Device
 from llmini.grid import Job
 from llmini.needs import Need, need
-from llmini.settings import UserError, root
+from llmini.settings import UserError, root, runs
 
 
-def needs(tier: str, core: bool, device: Device, family: str = "") -> list[tuple[Job, Need]]:
-    """Every run of a tier's grid, or of one family of it, once, with the job that makes it."""
+def needs(tier: str, core: bool, device: Device, family: str = "",
+          unknown: dict[str, str] | None = None) -> list[tuple[Job, Need]]:  # fmt: skip
+    """Every run of a tier's grid, or of one family of it, once, with the job that makes it.
+
+    unknown: takes model -> why for those that cannot be read (gated, not fetched); their runs are left out. Raises
+    UserError for the first such model where it is None.
+    """
     found: dict[str, tuple[Job, Need]] = {}
     for job in grid.jobs(tier, core):
         for run in job.runs if family in ("", job.family) else ():
-            if run.run_id not in found:
+            if run.run_id in found or run.model in (unknown or ()):
+                continue
+            try:
                 found[run.run_id] = (job, need(run, job, device))
+            except UserError as fault:
+                if unknown is None:
+                    raise
+                unknown[run.model] = str(fault)
     return list(found.values())
 
 
@@ -43,19 +55,52 @@ def check(tier: str, core: bool, profile: Path | None = None) -> list[str]:
     return found
 
 
+def room(tier: str, core: bool) -> str:
+    """In words, why what is still to be measured does not fit the disk where runs are kept; empty when it does."""
+    left = {run.run_id for job in grid.jobs(tier, core) for run in job.pending()}
+    wanted = sum(one.disk for _, one in needs(tier, core, costs.device("a100")) if one.run.run_id in left)
+    place = next(path for path in (runs(tier), root() / "runs", root()) if path.is_dir())
+    free = shutil.disk_usage(place).free
+    return f"the runs left write {readable(wanted)} and {readable(free)} are free at {place}" if wanted > free else ""
+
+
 def devices_of(profile: Path) -> dict[str, Device]:
-    """Family -> device, as a profile's ``set-resources`` ask for GPUs (``gpu:a100:1``) and host memory (``mem_mb``)."""
+    """Family -> device, as a SLURM profile asks for GPUs (``gres: gpu:a100:1``) and host memory (``mem_mb``), in
+    ``set-resources`` or, for all families, in ``default-resources``. A family that asks for no GPU is left out.
+
+    Raises UserError for a GPU of a type that devices.yaml does not know, or of none: nothing could be checked.
+    """
     import yaml
 
     body = yaml.safe_load((profile / "config.yaml").read_text(encoding="utf8"))
-    usual, found = body.get("default-resources", {}), {}
-    for rule, own in body.get("set-resources", {}).items():
-        told = {**usual, **own}
-        asked = re.search(r"gpu:(\w+):\d+", str(told.get("gres", "")))
-        if asked and asked[1] in costs.table("devices"):
-            device = costs.device(asked[1])
-            found[rule] = replace(device, host=1e6 * float(told["mem_mb"])) if "mem_mb" in told else device
+    usual, own, found = resources(body, "default-resources"), resources(body, "set-resources"), {}
+    for family in schema.FAMILIES:
+        told = {**usual, **(own.get(family) or {})}
+        asked = re.search(r"gpu(?::([A-Za-z][\w.-]*))?(?::\d+)?$", str(told.get("gres", "")))
+        if asked:
+            device = costs.device(gpu(asked[1] or "", family))
+            found[family] = replace(device, host=1e6 * float(told["mem_mb"])) if "mem_mb" in told else device
     return found
+
+
+def resources(body: dict, name: str) -> dict:
+    """A profile's resources, which Snakemake takes as a mapping or as a list of ``name=value``."""
+    told = body.get(name) or {}
+    return told if isinstance(told, dict) else dict(str(line).split("=", 1) for line in told)
+
+
+def gpu(name: str, family: str) -> str:
+    """The entry of devices.yaml for a GPU as a cluster calls it: ``A100``, ``nvidia_a100_80gb_pcie``, ``tesla_t4``."""
+    words = re.split(r"[^a-z0-9]+", name.lower())
+    for known in sorted(costs.table("devices"), key=len, reverse=True):
+        parts = known.split("_")
+        if not any(re.fullmatch(r"\d+g", word) for word in words) and all(  # a slice of one is another device
+                any(word == part or word == f"{part}gb" for word in words) for part in parts):  # fmt: skip
+            return known
+    kind = f"type {name!r}" if name else "no named type"
+    raise UserError(f"the profile gives {family} a GPU of {kind}, and the plan knows "
+                    f"{', '.join(sorted(costs.table('devices')))}: add yours to lib/llmini/devices.yaml and name it in "
+                    "the profile (gres: gpu:TYPE:1)")  # fmt: skip
 
 
 def text(tier: str, core: bool, names: Iterable[str]) -> str:
@@ -69,7 +114,8 @@ def text(tier: str, core: bool, names: Iterable[str]) -> str:
 
 def lines(tier: str, core: bool, device: Device) -> list[str]:
     """The plan for one device."""
-    found = needs(tier, core, device)
+    unknown: dict[str, str] = {}
+    found = needs(tier, core, device, unknown=unknown)
     width = max((len(one.run.run_id) for _, one in found), default=10)
     made = [f"{tier} tier on {device.name}: {len(found)} runs",
             f"{'':<{width}}{'weights':>12}{'device':>12}{'host':>12}{'disk':>12}{'time':>9}"]  # fmt: skip
@@ -84,7 +130,8 @@ def lines(tier: str, core: bool, device: Device) -> list[str]:
     made.append(f"{'in all':<{width}}{readable(sum(weights.values())):>12}{'':>24}{readable(space):>12}"
                 f"{plan.duration(total):>9}")  # fmt: skip
     no = refused(found, device)
-    made += [f"refused: {line}" for line in no] or ["every run fits"]
+    made += [f"unknown, and not in this plan: {model}: {why}" for model, why in unknown.items()]
+    made += [f"refused: {line}" for line in no] or ([] if unknown else ["every run fits"])
     return made
 
 
