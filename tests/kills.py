@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pandas
+import pytest
 
 from llmini import schema
 from llmini.settings import root
@@ -129,63 +130,70 @@ def chosen(process: subprocess.Popen, draw: random.Random) -> list[int]:
 
 
 @contextlib.contextmanager
-def struck(bench: Bench, number: int, draw: random.Random) -> Iterator[None]:
-    """A signal, at a random moment."""
+def struck(bench: Bench, number: int, draw: random.Random) -> Iterator[bool]:
+    """A signal, at a random moment. This and its like yield whether they struck before the workflow had ended."""
     process = bench.start()
     pause(process, draw)
+    landed = False
     for victim in chosen(process, draw) if process.poll() is None else ():
         with contextlib.suppress(OSError):
             os.kill(victim, number)
+            landed = True
     if number == signal.SIGTERM:  # whoever was told politely may take its time
         with contextlib.suppress(subprocess.TimeoutExpired):
             process.wait(draw.uniform(1, 20))
     end(process)
-    yield
+    yield landed
 
 
 @contextlib.contextmanager
-def full_disk(bench: Bench, draw: random.Random) -> Iterator[None]:
+def full_disk(bench: Bench, draw: random.Random) -> Iterator[bool]:
     """No room is left from a random moment on; without a file system of our own, files may not grow."""
     size = draw.choice((0, 4096, 2**20, 9 * 2**20))
     ballast = bench.place / "runs" / "ballast"
     if not bench.mounted:
         process = bench.start(lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (size, size)))
         process.wait(1800)
-        yield
+        yield True
         return
     process = bench.start()
     pause(process, draw)
+    landed = process.poll() is None
     free = os.statvfs(bench.place / "runs")
     with contextlib.suppress(OSError), ballast.open("wb") as file:
         os.posix_fallocate(file.fileno(), 0, max(1, free.f_bavail * free.f_frsize - size))
     wait(process)
     ballast.unlink(missing_ok=True)
-    yield
+    yield landed
 
 
 @contextlib.contextmanager
-def read_only(bench: Bench, draw: random.Random) -> Iterator[None]:
-    """Nothing can be written where the runs lie, from a random moment on."""
+def read_only(bench: Bench, draw: random.Random) -> Iterator[bool]:
+    """Nothing more can be opened for writing where the runs lie, from a random moment on."""
     home = bench.place / "runs"
     process = bench.start()
     pause(process, draw)
-    if bench.mounted:
-        subprocess.run(["mount", "-o", "remount,ro", str(home)], capture_output=True, check=False)
+    landed = process.poll() is None
+    if bench.mounted:  # by a second mount over the first, which files that are open for writing keep from changing
+        for words in (["--bind", str(home), str(home)], ["-o", "remount,bind,ro", str(home)]):
+            subprocess.run(["mount", *words], capture_output=True, check=True)
+        with pytest.raises(OSError):
+            (home / "written").touch()
     else:
         places = [home, *(path for path in home.rglob("*") if path.is_dir())]
         for path in places:
             path.chmod(0o555)
     wait(process)
     if bench.mounted:
-        subprocess.run(["mount", "-o", "remount,rw", str(home)], capture_output=True, check=True)
+        subprocess.run(["umount", "-l", str(home)], capture_output=True, check=True)
     else:
         for path in places:
             path.chmod(0o755)
-    yield
+    yield landed
 
 
 @contextlib.contextmanager
-def unreadable_cache(bench: Bench, draw: random.Random) -> Iterator[None]:
+def unreadable_cache(bench: Bench, draw: random.Random) -> Iterator[bool]:
     """The hub's cache is no folder, and the dense predictions that others are held against cannot be read."""
     broken = bench.place / "no-cache"
     broken.write_text("")
@@ -198,21 +206,23 @@ def unreadable_cache(bench: Bench, draw: random.Random) -> Iterator[None]:
     for path in kept:
         path.rmdir()
         path.with_suffix(".away").rename(path)
-    yield
+    yield True
 
 
 @contextlib.contextmanager
-def out_of_memory(bench: Bench, draw: random.Random) -> Iterator[None]:
+def out_of_memory(bench: Bench, draw: random.Random) -> Iterator[bool]:
     """From a random moment on the kernel gets no more memory than it has."""
     process = bench.start()
     pause(process, draw)
+    landed = False
     for number, line in members(process.pid).items():
         if "ipykernel" in line:
             with contextlib.suppress(OSError):
                 has = 4096 * int(Path(f"/proc/{number}/statm").read_text().split()[0])
                 resource.prlimit(number, resource.RLIMIT_AS, (has, has))
+                landed = True
     wait(process)
-    yield
+    yield landed
 
 
 def pause(process: subprocess.Popen, draw: random.Random) -> None:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+
 import pandas
 import pytest
 
@@ -28,6 +31,20 @@ def test_what_is_kept_is_what_was_made(tmp_path):
     assert again.rows == first.rows == made().rows and again.details == first.details
     pandas.testing.assert_frame_equal(again.items, first.items, check_exact=True)
     assert first.items["gold_nll"][0] == made().items["gold_nll"][0]
+
+
+@pytest.mark.parametrize("spare", [3, 9, 17])
+def test_reading_ends_where_memory_has_run_out(spare, tmp_path):
+    """With room for one thread's stack and not for two, pyarrow's own reading waits for ever."""
+    made().items.to_parquet(tmp_path / "items.parquet", index=False)
+    program = f"""
+import pathlib, resource, pandas, pyarrow.parquet
+from llmini.records import read_parquet
+has = resource.getpagesize() * int(open("/proc/self/statm").read().split()[0]) + {spare} * 2**20
+resource.setrlimit(resource.RLIMIT_AS, (has, has))
+print(len(read_parquet(pathlib.Path({str(tmp_path / "items.parquet")!r}))))"""
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60, check=False)
+    assert done.stdout == "2\n" or done.returncode == 1, done.stderr
 
 
 @pytest.mark.parametrize("hurt", ["key", "items", "note", "no items"])

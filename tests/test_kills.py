@@ -49,11 +49,15 @@ def forget(bench: Bench, draw: random.Random) -> list[str]:
 def test_a_kill_loses_nothing(bench, number):
     made, (table, items), whole = bench
     draw = random.Random(f"{SEED}/{number}")
-    gone = forget(made, draw)
-    with KINDS[PLAN[number]](made, draw):
-        after = made.records()  # whatever is there is valid
-        assert set(after) <= set(whole) and set(whole) - set(gone) <= set(after)
-    made.finish()
+    for _ in range(8):  # until one strikes before the workflow has ended
+        gone = forget(made, draw)
+        with KINDS[PLAN[number]](made, draw) as landed:
+            after = made.records()  # whatever is there is valid
+            assert set(after) <= set(whole) and set(whole) - set(gone) <= set(after)
+        made.finish()
+        if landed:
+            break
+    assert landed
     found = made.records()
     assert sorted(found) == sorted(whole) and len(found) == RUNS
     assert {name: body["provenance"]["fingerprint"] for name, body in found.items()} == {

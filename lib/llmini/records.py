@@ -155,10 +155,17 @@ def read_record(path: Path) -> dict[str, Any]:
     return body
 
 
+def read_parquet(path: Path) -> pandas.DataFrame:
+    """A Parquet file, read by this thread alone: pyarrow's pools wait for ever for a thread that cannot be started,
+    as where memory has run out. Raises OSError or ValueError for what is no such file."""
+    from pyarrow import parquet
+
+    with parquet.ParquetFile(path) as file:
+        return file.read(use_threads=False).to_pandas(use_threads=False)
+
+
 def read_items(folder: Path, body: dict[str, Any]) -> pandas.DataFrame | None:
     """The items of a record, None where it has none. Raises UserError for a file that the record does not vouch for."""
-    import pandas
-
     path, told = folder / "items.parquet", body["provenance"].get("items_sha256")
     if not path.exists():
         if told:
@@ -167,7 +174,7 @@ def read_items(folder: Path, body: dict[str, Any]) -> pandas.DataFrame | None:
     try:
         if told not in (None, file_hash(path)):
             raise ValueError("its bytes are not those that its record vouches for")
-        items = pandas.read_parquet(path)
+        items = read_parquet(path)
         if set(items["run_id"].unique()) - {body["run_id"]}:
             raise ValueError(f"it holds items of {sorted(set(items['run_id']) - {body['run_id']})[0]}")
     except (OSError, ValueError, KeyError) as fault:

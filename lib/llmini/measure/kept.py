@@ -8,7 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from llmini.records import file_hash, write_atomic
+from llmini.records import file_hash, read_parquet, write_atomic
 
 if TYPE_CHECKING:
     from llmini.measure.tasks import Scores
@@ -20,15 +20,13 @@ def scores(folder: Path, benchmark: str, key: str, make: Callable[[], Scores]) -
     key: names everything that they depend on (code, data, weights); other and damaged files are never taken. What is
     read back equals what was made, bit by bit.
     """
-    import pandas
-
     from llmini.measure.tasks import Scores
 
     note, items = folder / f"{benchmark}.json", folder / f"{benchmark}.parquet"
     try:
         told = json.loads(note.read_text(encoding="utf8"))
         if told["key"] == key and told["items"] == file_hash(items):
-            return Scores(told["rows"], pandas.read_parquet(items), told["details"])
+            return Scores(told["rows"], read_parquet(items), told["details"])
     except (OSError, ValueError, KeyError, TypeError):
         pass
     made = make()
@@ -36,7 +34,7 @@ def scores(folder: Path, benchmark: str, key: str, make: Callable[[], Scores]) -
     body = {"key": key, "items": file_hash(items), "rows": made.rows, "details": made.details}
     text = json.dumps(body, ensure_ascii=False, default=str)
     write_atomic(note, lambda path: path.write_text(text, encoding="utf8"))
-    return Scores(made.rows, pandas.read_parquet(items), made.details)
+    return Scores(made.rows, read_parquet(items), made.details)
 
 
 def forget(folder: Path) -> None:
