@@ -262,3 +262,5 @@ def test_the_error_on_the_pocket_grid_is_what_the_page_says():
     text = (root() / "docs" / "cluster.md").read_text(encoding="utf8")
     assert f"{rows['a run']['median']:.0%}".replace("%", " %") in text
     assert f"{rows['a run']['nine in ten']:.0%}".replace("%", " %") in text
+    ratios = calibration.families().values()
+    assert f"by family {min(ratios):.1f} to {max(ratios):.1f} times" in text

@@ -128,10 +128,30 @@ def summary(tier: str = "pocket") -> list[dict[str, Any]]:
     return rows
 
 
+def families(tier: str = "pocket") -> dict[str, float]:
+    """Family -> the median over its runs of the plan's estimate, by its own constants and the fitted speed, over the
+    measured seconds. A kernel's start and its imports are in the estimate and not in a record's seconds."""
+    import pandas
+
+    speed = fit(cases(tier))["speed"]
+    here = Device("fitted", None, 1e12, speed, speed, 1e10)
+    took = pandas.read_csv(data("results", f"{tier}_runs.csv"), keep_default_na=False).set_index("run_id")["seconds"]
+    ratios: dict[str, list[float]] = {}
+    for job in grid.jobs(tier):
+        for run in job.runs:
+            if run.run_id in took.index:
+                planned = costs.seconds(needs.need(run, job, here).work, here)
+                ratios.setdefault(job.family, []).append(planned / float(took[run.run_id]))
+    return {family: statistics.median(found) for family, found in ratios.items()}
+
+
 def main() -> None:
     print(f"{'estimate of':<14}{'cases':>7}{'median error':>14}{'nine in ten below':>19}")
     for row in summary():
         print(f"{row['part']:<14}{row['cases']:>7}{row['median']:>13.0%} {row['nine in ten']:>18.0%}")
+    print("\nthe plan's estimate / measured, median of a family's runs:")
+    for family, ratio in families().items():
+        print(f"{family:<14}{ratio:>7.1f}")
 
 
 if __name__ == "__main__":

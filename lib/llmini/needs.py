@@ -18,6 +18,7 @@ from llmini.grid import Job, Run
 START = 30.0  # seconds: a kernel, its imports, loading tasks and their questions
 BATCH, CONTEXT = 8, 2048  # sequences and tokens of one pass of the harness on a large model
 PACKED = ("int8", "int4", "int4_fp4")  # formats that stay packed when they run; the others are unpacked at first use
+FITTED = ("dense", "structured", "structured_int8", "masked_l1_int8", "distil_agnostic", "distil_task", "student")
 TRAINED = ("sft_kd", "seq_kd", "token_kd", "selectkd", "sft_control", "sft_control_3", "sft_control_4")
 
 
@@ -88,8 +89,9 @@ def need(run: Run, job: Job, device: Device) -> Need:
     if run.family in ("quant", "prune"):
         return compression(run, found, told, kind)
     if run.family == "encoder":
-        examples = Work(START) + costs.training(found, 3e6, adapter=False)
-        return Need(run, found.nbytes, 6 * found.nbytes + plan.GPU_SPARE, int(plan.LIBRARIES), found.nbytes, examples)
+        tokens = told["labelled"][run.options["task"]] if run.method in FITTED else 0
+        work = Work(START / 3, stored=2 * found.nbytes) + costs.training(found, tokens, adapter=False)
+        return Need(run, found.nbytes, 6 * found.nbytes + plan.GPU_SPARE, int(plan.LIBRARIES), found.nbytes, work)
     if run.family == "browser":
         return Need(run, found.nbytes, found.nbytes + work_space(found), int(plan.LIBRARIES + 3 * found.nbytes),
                     2 * found.nbytes, Work(4 * START, stored=4 * found.nbytes) + measuring(found, told))  # fmt: skip
