@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import platform
+from collections.abc import Iterable
 from pathlib import Path
 
 RESULTS = Path(__file__).with_name("RESULTS.md")
@@ -24,6 +26,30 @@ def write(title: str, lines: list[str]) -> None:
     parts = [part for part in sections() if f"## {part}".split("\n")[0] != title]
     section = "\n".join([title, *lines])
     RESULTS.write_text("\n## ".join(parts).rstrip() + "\n\n" + section + "\n", encoding="utf8")
+
+
+def extend(title: str, head: list[str], rows: Iterable[str], cells: int, keep: bool = True) -> None:
+    """Print a table's rows as they are measured and, to ``keep`` them, write each at once below ``head``.
+
+    Rows of an earlier start stay if it had the same head; a row's first ``cells`` say of what it is. So what was
+    measured stays when a later case fails.
+    """
+    known = read(title)
+    lines = {tuple(row.split("|")[1 : 1 + cells]): row for row in known[len(head) :] if known[: len(head)] == head}
+    for row in rows:
+        lines[tuple(row.split("|")[1 : 1 + cells])] = row
+        print(row, flush=True)
+        if keep:
+            write(title, [*head, *lines.values()])
+
+
+def machine() -> str:
+    """The GPU's name, or what there is instead."""
+    import torch
+
+    if torch.cuda.is_available():
+        return torch.cuda.get_device_name()
+    return f"CPU ({platform.machine()}, {torch.get_num_threads()} threads)"
 
 
 if __name__ == "__main__":

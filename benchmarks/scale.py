@@ -14,14 +14,13 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import platform
 import subprocess
 import sys
 import time
 from collections.abc import Iterator
 from typing import Any
 
-from results import read, write
+from results import extend, machine
 
 SHAPES: dict[str, dict[str, Any]] = {
     "7b": {"label": "7B (ALLaM's: 4096 wide, 32 layers)", "class": "Llama", "hidden_size": 4096,
@@ -33,6 +32,12 @@ SHAPES: dict[str, dict[str, Any]] = {
     "12b": {"label": "12B (Gemma 3's: 3840 wide, 48 layers)", "class": "Gemma3Text", "hidden_size": 3840,
             "intermediate_size": 15360, "num_hidden_layers": 48, "num_attention_heads": 16, "num_key_value_heads": 8,
             "head_dim": 256, "vocab_size": 262208, "sliding_window": 1024, "query_pre_attn_scalar": 256},
+    "qwen-7b": {"label": "7B (Qwen2.5's: 3584 wide, 28 layers)", "class": "Qwen2", "hidden_size": 3584,
+                "intermediate_size": 18944, "num_hidden_layers": 28, "num_attention_heads": 28,
+                "num_key_value_heads": 4, "vocab_size": 152064},
+    "qwen-32b": {"label": "32B (Qwen2.5's: 5120 wide, 64 layers)", "class": "Qwen2", "hidden_size": 5120,
+                 "intermediate_size": 27648, "num_hidden_layers": 64, "num_attention_heads": 40,
+                 "num_key_value_heads": 8, "vocab_size": 152064},
     "tiny": {"label": "a test of this program", "class": "Llama", "hidden_size": 256, "intermediate_size": 512,
              "num_hidden_layers": 4, "num_attention_heads": 4, "num_key_value_heads": 4, "vocab_size": 512},
 }  # fmt: skip
@@ -54,7 +59,7 @@ def build(shape: str, layers: int, vocabulary: int) -> Any:
         told["layer_types"] = ["full_attention" if number % 6 == 5 else "sliding_attention" for number in range(layers)]
     config = getattr(transformers, f"{kind}Config")(**{**told, "num_hidden_layers": layers, "vocab_size": vocabulary,
                                                        "max_position_embeddings": 8192,
-                                                       "tie_word_embeddings": kind != "Llama"})  # fmt: skip
+                                                       "tie_word_embeddings": kind == "Gemma3Text"})  # fmt: skip
     torch.manual_seed(0)
     before = torch.get_default_dtype()
     torch.set_default_dtype(torch.bfloat16)
@@ -103,11 +108,16 @@ def peaks(meters: Any) -> dict[str, float]:
 
 def alone(shape: str, method: str, layers: int, told: argparse.Namespace) -> dict[str, float]:
     """`case` in a process of its own."""
-    words = [sys.executable, __file__, "--case", shape, method, str(layers), "--samples", str(told.samples),
-             "--length", str(told.length), "--vocabulary", str(told.vocabulary)]  # fmt: skip
-    done = subprocess.run(words, capture_output=True, text=True, env={**os.environ, "TQDM_DISABLE": "1"}, check=False)
+    return fresh(__file__, shape, method, layers, "--samples", told.samples, "--length", told.length, "--vocabulary",
+                 told.vocabulary)  # fmt: skip
+
+
+def fresh(program: str, *words: Any) -> dict[str, float]:
+    """What ``program --case words`` prints last, run in a process of its own."""
+    done = subprocess.run([sys.executable, program, "--case", *map(str, words)], capture_output=True, text=True,
+                          env={**os.environ, "TQDM_DISABLE": "1", "HF_HUB_OFFLINE": "1"}, check=False)  # fmt: skip
     if done.returncode:
-        raise SystemExit(f"{shape} {method}: {done.stderr.strip().splitlines()[-1]}")
+        raise SystemExit(f"{' '.join(map(str, words))}: {done.stderr.strip().splitlines()[-1]}")
     return json.loads(done.stdout.splitlines()[-1])
 
 
@@ -176,11 +186,10 @@ def main() -> None:
         print(json.dumps(case(shape, method, int(layers), told.samples, told.length, vocabulary)))
         return
     told.vocabulary = told.vocabulary or (0 if cuda else CPU["vocab_size"])
-    device = torch.cuda.get_device_name() if cuda else f"CPU ({platform.machine()}, {torch.get_num_threads()} threads)"
     memory = "peak GiB of the device" if cuda else "GiB a layer adds to the resident peak"
     head = [
         "", "`python benchmarks/scale.py --shapes … --methods …`", "",
-        f"{device}, torch {torch.__version__}; random bf16 weights. Windows: number and tokens of the calibration. "
+        f"{machine()}, torch {torch.__version__}; random bf16 weights. Windows: number and tokens of the calibration. "
         f"Compressed with {told.layers[0]} and with {told.layers[1]} layers, each once: their difference is a layer's "
         "cost, and minutes of the whole model are extrapolated from it, not measured. \"Against forwards\": of two "
         "plain passes of the layer over the same windows."
@@ -189,13 +198,7 @@ def main() -> None:
         "", f"| shape | method | windows | seconds a layer | against forwards | minutes, all layers (extrapolated) "
         f"| {memory} | forwards' share of the 16-bit peak |", "|---" * 8 + "|",
     ]  # fmt: skip
-    known = read(TITLE)  # cases of an earlier start stay, if it was on the same device
-    lines = {tuple(line.split("|")[1:4]): line for line in known[len(head) :]} if known[: len(head)] == head else {}
-    for line in measure(told):  # written one by one: what was measured stays when a later case fails
-        lines[tuple(line.split("|")[1:4])] = line
-        print(line, flush=True)
-        if not told.print:
-            write(TITLE, [*head, *lines.values()])
+    extend(TITLE, head, measure(told), cells=3, keep=not told.print)
 
 
 if __name__ == "__main__":

@@ -17,11 +17,8 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
-import platform
 import random
 import statistics
-import subprocess
 import sys
 import tempfile
 import time
@@ -30,7 +27,7 @@ from pathlib import Path
 from typing import Any
 
 import scale
-from results import read, write
+from results import extend, machine
 
 TITLE = "## Scale: scoring and distillation at real shapes, random weights"
 # Task -> items, shots, tokens of a shot and of a question, choices, tokens of a choice, items with the same shots (0:
@@ -41,12 +38,7 @@ TASKS = {
 }  # fmt: skip
 ALWAYS = ("mmlu", "truthfulqa")  # those whose shots do not come from a draw for each item
 SIZES = {"cpu": (1, 2, 4), "cuda": (4, 8, 16, 32, 64)}
-SHAPES = {
-    "student": {"hidden_size": 3584, "intermediate_size": 18944, "num_hidden_layers": 28, "num_attention_heads": 28,
-                "num_key_value_heads": 4, "vocab_size": 152064},
-    "teacher": {"hidden_size": 5120, "intermediate_size": 27648, "num_hidden_layers": 64, "num_attention_heads": 40,
-                "num_key_value_heads": 8, "vocab_size": 152064},
-}  # fmt: skip
+STUDENT, TEACHER = scale.SHAPES["qwen-7b"], scale.SHAPES["qwen-32b"]
 PROMPT, RESPONSE, STEPS = 96, 384, 4  # tokens, and steps of which the first is not counted
 AIMS = {"scoring": 10, "distillation": 2}
 
@@ -61,8 +53,7 @@ def requests(own: bool, share: float) -> list[tuple[None, list[int], list[int]]]
     made: list[tuple[None, list[int], list[int]]] = []
     for name, (items, shots, shot, question, choices, choice, alike) in TASKS.items():
         for number in range(max(2, round(share * items))):
-            every = alike if name in ALWAYS or not own else 1
-            if number == 0 or (every and number % every == 0):
+            if number == 0 or (own and name not in ALWAYS) or (alike and number % alike == 0):
                 prefix = ids(shots * shot)
             asked = ids(question)
             for _ in range(choices):
@@ -110,30 +101,11 @@ def scoring(side: str, layers: int, own: bool, share: float, size: int) -> dict[
     return {"seconds": run(HFLM(**options, batch_size=size), asked), "requests": len(asked), "size": size}
 
 
-def qwen(role: str, layers: int) -> Any:
-    """A random bf16 Qwen2 of a role's width."""
-    import torch
-    import transformers
-
-    from llmini import settings
-
-    config = transformers.Qwen2Config(**{**SHAPES[role], "num_hidden_layers": layers}, tie_word_embeddings=False,
-                                      max_position_embeddings=4096, use_cache=False, bos_token_id=1,
-                                      eos_token_id=2)  # fmt: skip
-    torch.manual_seed(0)
-    before = torch.get_default_dtype()
-    torch.set_default_dtype(torch.bfloat16)
-    try:
-        return transformers.Qwen2ForCausalLM(config).to(settings.device())
-    finally:
-        torch.set_default_dtype(before)
-
-
 def distillation(side: str, students: int, teachers: int, batch: int) -> dict[str, float]:
     """Median seconds of a training step, optimiser included."""
     import transformers
 
-    from llmini import models
+    from llmini import models, settings
     from llmini.pocket import world
     from llmini.train import recipes
     from llmini.train import teacher as teaching
@@ -161,24 +133,22 @@ def distillation(side: str, students: int, teachers: int, batch: int) -> dict[st
             times[-1] += time.perf_counter()
 
     with tempfile.TemporaryDirectory() as folder:
-        given: Any = (qwen("teacher", teachers), tokenizer)
+        given: Any = (scale.build("qwen-32b", teachers, TEACHER["vocab_size"]).to(settings.device()), tokenizer)
         if side == "cached":
             turns = [teaching.Turn(row.id, row.prompt, row.response) for row in rows]
             given = teaching.states(given[0], tokenizer, turns, Path(folder) / "cache")
-        trainer = Distiller(qwen("student", students), tokenizer, rows, recipe, Path(folder) / "run", given)
+        student = scale.build("qwen-7b", students, STUDENT["vocab_size"]).to(settings.device())
+        trainer = Distiller(student, tokenizer, rows, recipe, Path(folder) / "run", given)
         trainer.add_callback(Clock)
         trainer.train()
     return {"seconds": statistics.median(times[1:])}
 
 
-def alone(*words: Any) -> dict[str, float]:
-    """A case in a process of its own."""
-    done = subprocess.run([sys.executable, __file__, "--case", *map(str, words)], capture_output=True, text=True,
-                          env={**os.environ, "TQDM_DISABLE": "1", "HF_HUB_OFFLINE": "1"}, check=False)  # fmt: skip
-    if done.returncode:
-        raise SystemExit(f"{' '.join(map(str, words))}: {done.stderr.strip().splitlines()[-1]}")
-    print(*words, done.stdout.splitlines()[-1], file=sys.stderr, flush=True)
-    return json.loads(done.stdout.splitlines()[-1])
+def alone(what: str, *arguments: Any) -> dict[str, float]:
+    """`scoring` or `distillation` in a process of its own."""
+    found = scale.fresh(__file__, what, json.dumps(arguments))
+    print(what, *arguments, found, file=sys.stderr, flush=True)
+    return found
 
 
 def line(what: str, peer: float, ours: float, details: str, aim: int) -> str:
@@ -191,12 +161,12 @@ def measure(told: argparse.Namespace) -> Iterator[str]:
     step = more - few
     if "scoring" in told.what:
         whole = scale.SHAPES["8b"]["num_hidden_layers"]
-        stock = [alone("scoring", "stock", more, 0, told.share, 0)]  # it shares nothing among items: once for both
+        stock = [alone("scoring", "stock", more, False, told.share, 0)]  # it shares nothing among items: once for both
         size = int(stock[0]["size"])
-        stock.insert(0, alone("scoring", "stock", few, 0, told.share, size))
+        stock.insert(0, alone("scoring", "stock", few, False, told.share, size))
         more_items = read_by_stock(requests(False, 1.0)) / read_by_stock(requests(False, told.share))
         for own in (False, True):
-            trie = [alone("scoring", "trie", number, int(own), 1.0, 0) for number in (few, more)]
+            trie = [alone("scoring", "trie", number, own, 1.0, 0) for number in (few, more)]
             peer, ours = (runs[1]["seconds"] + (whole - more) * (runs[1]["seconds"] - runs[0]["seconds"]) / step
                           for runs in (stock, trie))  # fmt: skip
             shots = "each item its own shots" if own else "a task's items share their shots"
@@ -206,9 +176,9 @@ def measure(told: argparse.Namespace) -> Iterator[str]:
         cached = [alone("distillation", "cached", number, 1, told.batch)["seconds"] for number in (few, more)]
         online = [alone("distillation", "online", few, number, told.batch)["seconds"] for number in (few, more)]
         student, teacher = ((runs[1] - runs[0]) / step for runs in (cached, online))
-        rest = (SHAPES["student"]["num_hidden_layers"] - few) * student
+        rest = (STUDENT["num_hidden_layers"] - few) * student
         yield line("distillation, a step: 32B teaches 7B",
-                   online[1] + rest + (SHAPES["teacher"]["num_hidden_layers"] - more) * teacher, cached[0] + rest,
+                   online[1] + rest + (TEACHER["num_hidden_layers"] - more) * teacher, cached[0] + rest,
                    f"{told.batch} x {PROMPT} + {RESPONSE} tokens; a layer of the student {student:.2f} s, of the "
                    f"teacher {teacher:.2f} s", AIMS["distillation"])  # fmt: skip
 
@@ -220,37 +190,27 @@ def main() -> None:
     parser.add_argument("--share", type=float, help="share of metabench's items that stock scores")
     parser.add_argument("--batch", type=int, help="sequences of a training step")
     parser.add_argument("--print", action="store_true", help="leave RESULTS.md as it is")
-    parser.add_argument("--case", nargs="+", help=argparse.SUPPRESS)
+    parser.add_argument("--case", nargs=2, help=argparse.SUPPRESS)
     told = parser.parse_args()
     if told.case:
-        what, side, *words = told.case
-        layers, *rest = words
-        found = (scoring(side, int(layers), bool(int(rest[0])), float(rest[1]), int(rest[2])) if what == "scoring"
-                 else distillation(side, *map(int, words)))  # fmt: skip
-        print(json.dumps(found))
+        what, arguments = told.case
+        print(json.dumps({"scoring": scoring, "distillation": distillation}[what](*json.loads(arguments))))
         return
     import lm_eval
     import torch
 
     cuda = torch.cuda.is_available()
     told.share, told.batch = told.share or (1.0 if cuda else 0.04), told.batch or (8 if cuda else 4)
-    device = torch.cuda.get_device_name() if cuda else f"CPU ({platform.machine()}, {torch.get_num_threads()} threads)"
     head = [
         "", "`python benchmarks/scale_peers.py`", "",
-        f"{device}, torch {torch.__version__}, lm-eval {lm_eval.__version__}; random bf16 weights. Seconds of the "
+        f"{machine()}, torch {torch.__version__}, lm-eval {lm_eval.__version__}; random bf16 weights. Seconds of the "
         f"whole model, extrapolated from {told.layers[0]} and {told.layers[1]} layers, each measured once (a step: "
         f"median of three). llmini scores all requests, stock {told.share:.0%} of the items, taken times the tokens "
         "that it would read of all (it shares nothing among items). Aims are for an A100-class GPU"
         + ("." if cuda else "; on a CPU the ratios follow the operations that are saved, and say little of a GPU."),
         "", "| case | of what | peer, seconds | llmini, seconds | ratio | aim |", "|---" * 6 + "|",
     ]  # fmt: skip
-    known = read(TITLE)
-    lines = {row.split("|")[1]: row for row in known[len(head) :]} if known[: len(head)] == head else {}
-    for row in measure(told):
-        lines[row.split("|")[1]] = row
-        print(row, flush=True)
-        if not told.print:
-            write(TITLE, [*head, *lines.values()])
+    extend(TITLE, head, measure(told), cells=1, keep=not told.print)
 
 
 if __name__ == "__main__":

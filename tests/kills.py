@@ -17,8 +17,8 @@ from pathlib import Path
 import pandas
 import pytest
 
+from checkouts import linked
 from llmini import schema
-from llmini.settings import root
 
 TIMED = ("tokens_per_second", "latency_ms", "peak_memory", "seconds")
 GRID = """\
@@ -36,16 +36,7 @@ class Bench:
     """A checkout whose grid is :data:`GRID`; ``mounted``: whether its runs lie on a file system of their own."""
 
     def __init__(self, place: Path) -> None:
-        self.place, self.mounted = place, False
-        place.mkdir(parents=True)
-        for name in ("lib", "notebooks", "requirements.lock"):
-            (place / name).symlink_to(root() / name)
-        for name, without in (("data", "results"), ("workflow", "grid.yaml")):
-            (place / name).mkdir()
-            for path in (root() / name).iterdir():
-                if path.name != without:
-                    (place / name / path.name).symlink_to(path)
-        (place / "workflow" / "grid.yaml").write_text(GRID)
+        self.place, self.mounted = linked(place, GRID), False
         (place / "runs").mkdir()
 
     def mount(self) -> None:

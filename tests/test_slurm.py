@@ -15,6 +15,7 @@ import pytest
 import yaml
 
 import slurm
+from checkouts import linked
 from llmini.settings import root
 
 GRID = """\
@@ -27,23 +28,6 @@ pocket:
 """
 TIMED = ("tokens_per_second", "latency_ms", "peak_memory", "seconds")
 pytestmark = pytest.mark.slow
-
-
-def checkout(folder: Path) -> Path:
-    """A checkout with a grid of four jobs, and nothing measured."""
-    folder.mkdir(parents=True)
-    for name in ("lib", "notebooks", "requirements.lock"):
-        (folder / name).symlink_to(root() / name)
-    (folder / "data").mkdir()
-    for path in (root() / "data").iterdir():
-        if path.name != "results":
-            (folder / "data" / path.name).symlink_to(path)
-    (folder / "workflow").mkdir()
-    for path in (root() / "workflow").iterdir():
-        if path.name != "grid.yaml":
-            (folder / "workflow" / path.name).symlink_to(path)
-    (folder / "workflow" / "grid.yaml").write_text(GRID)
-    return folder
 
 
 def profile(folder: Path) -> Path:
@@ -97,7 +81,7 @@ def cluster(tmp_path_factory):
 
 
 def test_kills_lose_nothing_and_change_nothing(cluster, tmp_path):
-    place = checkout(tmp_path / "slurm")
+    place = linked(tmp_path / "slurm", GRID)
     words = ["--workflow-profile", str(profile(tmp_path / "profile"))]
     running = start(place, words)
 
@@ -126,7 +110,7 @@ def test_kills_lose_nothing_and_change_nothing(cluster, tmp_path):
         code = start(place, words).wait(3600)
     assert code == 0, (place / "snakemake.log").read_text()[-3000:]
 
-    local = checkout(tmp_path / "local")
+    local = linked(tmp_path / "local", GRID)
     done = start(local, ["--workflow-profile", str(root() / "workflow/profiles/local"), "--cores", "1"])
     assert done.wait(3600) == 0, (local / "snakemake.log").read_text()[-3000:]
     mine, theirs = records(place), records(local)
@@ -138,7 +122,7 @@ def test_kills_lose_nothing_and_change_nothing(cluster, tmp_path):
 
 def test_each_family_asks_for_its_gpu(cluster, tmp_path):
     """Quantization waits for the A100 and pruning for the T4, as the profile says."""
-    place = checkout(tmp_path / "slurm")
+    place = linked(tmp_path / "slurm", GRID)
     running = start(place, ["--workflow-profile", str(profile(tmp_path / "profile"))])
     try:
         seen: dict[str, str] = {}

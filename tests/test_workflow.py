@@ -10,6 +10,7 @@ from collections import Counter
 import nbformat
 import pytest
 
+from checkouts import linked
 from llmini import grid, lock
 from llmini.settings import UserError, root
 
@@ -21,12 +22,7 @@ import study
 @pytest.fixture
 def checkout(tmp_path, monkeypatch):
     """A checkout of its own: links to everything, and empty `runs`, `figures` and `data/results`."""
-    for name in ("lib", "workflow", "notebooks", "requirements.lock"):
-        (tmp_path / name).symlink_to(root() / name)
-    (tmp_path / "data").mkdir()
-    for path in (root() / "data").iterdir():
-        if path.name != "results":
-            (tmp_path / "data" / path.name).symlink_to(path)
+    linked(tmp_path)
     monkeypatch.setenv("LLMINI_ROOT", str(tmp_path))
     grid.fingerprint.cache_clear()
     yield tmp_path
@@ -79,28 +75,23 @@ def test_a_finished_report_hides_no_missing_run(checkout):
         assert ["prune", "1"] in table and [last, "1"] in table and not any(row[:1] == ["quant"] for row in table)
 
 
-def test_a_failing_job_is_tried_as_often_as_the_profile_says(checkout):
+def test_a_failing_job_is_tried_as_often_as_the_profile_says(tmp_path):
     """Its rule has no number of its own, which would win over that of a cluster's profile."""
-    committed = (checkout / "workflow").resolve()
-    for name in ("workflow", "notebooks"):
-        (checkout / name).unlink()
-        (checkout / name).mkdir()
-    for path in committed.iterdir():
-        if path.name != "grid.yaml":
-            (checkout / "workflow" / path.name).symlink_to(path)
     one = "{name: one, notebook: fails.ipynb, core: true, models: [allam_7b], method: int8}"
-    (checkout / "workflow" / "grid.yaml").write_text(f"pocket: {{quant: [{one}]}}")
+    place = linked(tmp_path, f"pocket: {{quant: [{one}]}}")
+    (place / "notebooks").unlink()
+    (place / "notebooks").mkdir()
     fails = notebook()
     fails.metadata["kernelspec"] = {"name": "python3", "language": "python", "display_name": "Python 3"}
     fails.cells[-1].source = "open('tries', 'a').write('x')\nraise RuntimeError('always')"
-    nbformat.write(fails, checkout / "notebooks" / "fails.ipynb")
+    nbformat.write(fails, place / "notebooks" / "fails.ipynb")
     done = subprocess.run(
         [sys.executable, "-m", "snakemake", "-s", "workflow/Snakefile", "--workflow-profile", "workflow/profiles/local",
          "--nolock", "--retries", "2", "--config", "tier=pocket", "core=true", "--", "results"],
-        cwd=checkout, capture_output=True, text=True, env={**os.environ, "LLMINI_ROOT": str(checkout)}, check=False,
+        cwd=place, capture_output=True, text=True, env={**os.environ, "LLMINI_ROOT": str(place)}, check=False,
     )  # fmt: skip
-    assert done.returncode and (checkout / "tries").is_file(), done.stderr
-    assert (checkout / "tries").read_text() == "xxx"
+    assert done.returncode and (place / "tries").is_file(), done.stderr
+    assert (place / "tries").read_text() == "xxx"
 
 
 def test_a_second_study_stops_with_a_clear_message(checkout, monkeypatch, capsys):

@@ -36,13 +36,12 @@ def main() -> int:
     parser.add_argument("--without-preflight", action="store_true", help="start although a run cannot fit")
     options = parser.parse_args()
     try:
-        code = 0
+        told = options.tier, not options.all, options.profile
         if options.dry_run:
-            code = study(options.tier, not options.all, options.profile, True)
+            study(*told, dry_run=True)
         if not options.without_preflight:
-            preflight(options.tier, not options.all, options.profile)
-        return code if options.dry_run else study(options.tier, not options.all, options.profile, False,
-                                                  options.rehearsal)  # fmt: skip
+            preflight(*told)
+        return 0 if options.dry_run else study(*told, dry_run=False, rehearsal=options.rehearsal)
     except UserError as fault:
         print(f"study: {fault}", file=sys.stderr)
         return 2

@@ -91,12 +91,11 @@ def resources(body: dict, name: str) -> dict:
 
 def gpu(name: str, family: str) -> str:
     """The entry of devices.yaml for a GPU as a cluster calls it: ``A100``, ``nvidia_a100_80gb_pcie``, ``tesla_t4``."""
-    words = re.split(r"[^a-z0-9]+", name.lower())
-    for known in sorted(costs.table("devices"), key=len, reverse=True):
-        parts = known.split("_")
-        if not any(re.fullmatch(r"\d+g", word) for word in words) and all(  # a slice of one is another device
-                any(word == part or word == f"{part}gb" for word in words) for part in parts):  # fmt: skip
-            return known
+    words = {word.removesuffix("gb") for word in re.split(r"[^a-z0-9]+", name.lower())}
+    if not any(re.fullmatch(r"\d+g", word) for word in words):  # a slice of a GPU is another device
+        for known in sorted(costs.table("devices"), key=len, reverse=True):
+            if words.issuperset(known.split("_")):
+                return known
     kind = f"type {name!r}" if name else "no named type"
     raise UserError(f"the profile gives {family} a GPU of {kind}, and the plan knows "
                     f"{', '.join(sorted(costs.table('devices')))}: add yours to lib/llmini/devices.yaml and name it in "

@@ -271,7 +271,7 @@ def renew(tier: str, folders: Iterable[str | Path], kept: set[str], committed: s
     new, committed = read_all(folders), Path(committed)
     empty = {"keep_default_na": False, "na_values": {"stderr": [""], "n": [""]}}
     old = (pandas.read_csv(committed / f"{tier}.csv", dtype={"n": "Int64"}, **empty),
-           pandas.read_parquet(committed / f"{tier}_items.parquet"),
+           read_parquet(committed / f"{tier}_items.parquet"),
            pandas.read_csv(committed / f"{tier}_runs.csv", dtype=str, keep_default_na=False))  # fmt: skip
     made = [pandas.concat([before[before["run_id"].isin(kept)].astype({"run_id": str}), now], ignore_index=True)
             for before, now in zip(old, new, strict=True)]  # fmt: skip
